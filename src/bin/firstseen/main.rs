@@ -1,0 +1,2 @@
+//! The `firstseen` command.
+fn main() {}

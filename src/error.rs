@@ -1,0 +1,207 @@
+//! The one error type of the crate.
+//!
+//! Every error says what was attempted, where, what was expected and found, and what to do about
+//! it. Bytes from disk and ids from users never panic; a panic is a mistake of this crate.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::time::Timestamp;
+
+/// The result of every fallible operation of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong, by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused an operation on a file or folder.
+    #[error("cannot {op} {}: {source}", path.display())]
+    Io {
+        /// What was attempted, as a verb: "read", "create", "sync".
+        op: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// There is no room left on the disk. Nothing of the call was kept; free space and call again.
+    #[error(
+        "no room to {op} {}: the disk is full; free some space and call again, nothing of this call was kept",
+        path.display()
+    )]
+    DiskFull {
+        /// What was attempted, as a verb.
+        op: &'static str,
+        /// The file that could not grow.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+
+    /// Bytes on disk are not what was written.
+    #[error(transparent)]
+    Corrupt(#[from] Corruption),
+
+    /// A file that the store needs is gone, so a part of the window is unknown. The store is never
+    /// opened as if that part had been empty; `Builder::accept_incomplete` opens it with a shorter
+    /// effective window.
+    #[error(
+        "window incomplete: {} is missing, and the ids it held cannot be known; restore the file, \
+         or open with accept_incomplete to go on with a shorter window",
+        missing.display()
+    )]
+    WindowIncomplete {
+        /// The file that is missing.
+        missing: PathBuf,
+    },
+
+    /// The folder exists and holds something that is not a firstseen store.
+    #[error("{} is not a firstseen store: {found}; choose another folder", path.display())]
+    NotAStore {
+        /// The folder.
+        path: PathBuf,
+        /// What was found in it.
+        found: String,
+    },
+
+    /// The store was written by another version of the format.
+    #[error(
+        "{} has format version {found}, this build reads version {supported}; use a build that \
+         knows version {found}",
+        path.display()
+    )]
+    Version {
+        /// The file that carries the version.
+        path: PathBuf,
+        /// The version in the file.
+        found: u32,
+        /// The newest version that this build reads.
+        supported: u32,
+    },
+
+    /// Another process, or another `Store` of this process, has the store open.
+    #[error(
+        "{} is open elsewhere{}; close it there, or clone that handle",
+        path.display(),
+        holder.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    Locked {
+        /// The folder of the store.
+        path: PathBuf,
+        /// The process that holds it, where it could be read.
+        holder: Option<u32>,
+    },
+
+    /// An option is out of its range, or contradicts what the store was created with.
+    #[error("option {option}: {reason}")]
+    InvalidOption {
+        /// The option, by the name of its builder method.
+        option: &'static str,
+        /// What is wrong with the value and what would be right.
+        reason: String,
+    },
+
+    /// A call's arguments contradict each other or the way the store was opened.
+    #[error("{0}")]
+    Misuse(String),
+
+    /// The wall clock stands further ahead of the store's last known time than
+    /// `Builder::max_clock_jump` allows. Opening would expire ids that may still be needed.
+    #[error(
+        "the clock stands at {now}, {} s after the last time this store knew ({known}); check the \
+         clock, or raise max_clock_jump",
+        (*now - *known).as_secs()
+    )]
+    ClockJumped {
+        /// The last time that the store knew.
+        known: Timestamp,
+        /// What the clock says now.
+        now: Timestamp,
+    },
+
+    /// A write or sync failed before, so nothing more is acknowledged until the store is reopened.
+    #[error("the store refuses work after an earlier failure ({cause}); drop it and open it again")]
+    Poisoned {
+        /// The failure, as it was first reported.
+        cause: Arc<str>,
+    },
+
+    /// The store was closed through this or another handle.
+    #[error("the store is closed")]
+    Closed,
+
+    /// A call that is applied in several pieces failed after some of them: the verdicts of the
+    /// first `settled` ids stand, the rest of the ids were not looked at.
+    #[error("{settled} ids of the call were settled, then: {source}")]
+    Interrupted {
+        /// How many ids, from the front of the call, have a verdict that stands.
+        settled: usize,
+        /// What stopped the call.
+        source: Box<Error>,
+    },
+}
+
+impl Error {
+    /// Wraps what the operating system said; a full disk becomes [`Error::DiskFull`].
+    pub(crate) fn io(op: &'static str, path: &Path, source: io::Error) -> Error {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Error::DiskFull { op, path, source }
+            }
+            _ => Error::Io { op, path, source },
+        }
+    }
+
+    /// Whether trying the same call again, later or with more space, may succeed.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Error::DiskFull { .. } | Error::Locked { .. })
+    }
+}
+
+/// Bytes that are not what was written: where, what was expected, what was found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Corruption {
+    /// The damaged file.
+    pub path: PathBuf,
+    /// Offset of the damage in bytes from the start of the file.
+    pub offset: u64,
+    /// The part of the format that is damaged: "run page", "manifest".
+    pub what: &'static str,
+    /// What should stand there.
+    pub expected: String,
+    /// What stands there.
+    pub found: String,
+}
+
+impl fmt::Display for Corruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is damaged at byte {}: {}: expected {}, found {}; restore the file from a checkpoint",
+            self.path.display(),
+            self.offset,
+            self.what,
+            self.expected,
+            self.found
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_apart() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let error = Error::io("write", Path::new("x.log"), full);
+        assert!(error.is_transient());
+        assert!(error.to_string().starts_with("no room to write x.log"));
+    }
+}

@@ -1,0 +1,13 @@
+//! firstseen: has this id been seen inside the time window?
+#![allow(dead_code, unused_imports)]
+
+mod error;
+mod format;
+mod key;
+mod sync;
+mod sys;
+mod time;
+
+pub use error::{Corruption, Error, Result};
+pub use key::Fingerprint;
+pub use time::{Clock, SystemClock, Timestamp};

@@ -1,0 +1,123 @@
+//! The storage seam: everything the engine asks of files goes through [`Storage`] and [`File`].
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `disk` | real files |
+//! | `region` | bytes of an immutable file, mapped or held |
+//!
+//! The engine never sees `std::fs`. A test can therefore put a storage underneath that fails, tears
+//! or forgets, and the engine above it is the shipped one. The rules the engine keeps in return:
+//! a file is written by [`File::write_at`] only, never through a mapping; a file is mapped only when
+//! nothing writes to it any more, and is never truncated afterwards.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+pub(crate) mod disk;
+mod region;
+
+pub use region::Region;
+
+/// A place where files live: a disk, or a test's idea of one.
+///
+/// Names are durable only after [`Storage::sync_dir`] on their folder, contents only after
+/// [`File::sync_data`] or [`File::sync_all`].
+pub trait Storage: Send + Sync + fmt::Debug + 'static {
+    /// Creates a folder and its parents, readable by the owner alone. An existing folder is fine.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// The names of the entries of a folder, in no order.
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+
+    /// Creates a file for reading and writing, readable by the owner alone. It must not exist.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>>;
+
+    /// Opens an existing file for reading.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>>;
+
+    /// Opens an existing file for reading and writing.
+    fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>>;
+
+    /// Puts `from` in the place of `to`, in one step.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file. Open handles and mappings of it stay valid.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a second name for a file, or a copy where the file system has no hard links.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Makes the names in a folder durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Takes the exclusive lock on a file, creating it; `None` if somebody else has it.
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
+}
+
+/// One open file. All methods may be called from any thread.
+pub trait File: Send + Sync + fmt::Debug {
+    /// Length in bytes.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Reads at `offset` into `buf`; returns how many bytes, 0 at the end of the file.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes a part of `buf` at `offset`; returns how many bytes. See [`write_all_at`].
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize>;
+
+    /// Makes sure that the `len` bytes from `offset` have room on the disk, extending the file with
+    /// zeros where it is shorter. Where the system cannot promise room the file is only extended.
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()>;
+
+    /// Cuts or extends the file to `len` bytes.
+    fn truncate(&self, len: u64) -> io::Result<()>;
+
+    /// Makes the contents durable, and as much metadata as reading them back needs.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// Makes contents and metadata durable.
+    fn sync_all(&self) -> io::Result<()>;
+
+    /// The first `len` bytes as memory. Nobody may write to or truncate the file afterwards.
+    fn map(&self, len: usize) -> io::Result<Region>;
+}
+
+/// An exclusive lock on a file, released when dropped.
+pub trait Lock: Send + Sync + fmt::Debug {}
+
+/// Writes all of `buf` at `offset`, across short writes and interruptions.
+pub(crate) fn write_all_at(file: &dyn File, mut buf: &[u8], mut offset: u64) -> io::Result<()> {
+    while !buf.is_empty() {
+        match file.write_at(buf, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                buf = &buf[n..];
+                offset += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Fills `buf` from `offset`; a file that ends before is an `UnexpectedEof`.
+pub(crate) fn read_exact_at(
+    file: &dyn File,
+    mut buf: &mut [u8],
+    mut offset: u64,
+) -> io::Result<()> {
+    while !buf.is_empty() {
+        match file.read_at(buf, offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => {
+                buf = &mut buf[n..];
+                offset += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
