@@ -4,6 +4,11 @@
 //! All integers are little-endian.
 
 pub(crate) mod checksum;
+pub(crate) mod frame;
+pub(crate) mod manifest;
+pub(crate) mod names;
+pub(crate) mod segment;
+pub(crate) mod superblock;
 
 /// The version of the format that this build writes, and the newest it reads.
 pub(crate) const VERSION: u32 = 1;
