@@ -3,7 +3,10 @@
 
 mod error;
 mod format;
+mod index;
 mod key;
+mod log;
+mod mem;
 mod sync;
 mod sys;
 mod time;

@@ -66,6 +66,9 @@ pub(crate) struct Manifest {
     pub(crate) complete_since: Timestamp,
     /// The lowest number of a segment that is not yet in a run.
     pub(crate) first_segment: u64,
+    /// The highest number of a segment that existed when the manifest was written; lower than
+    /// `first_segment` if there was none.
+    pub(crate) last_segment: u64,
     /// The number of the next run.
     pub(crate) next_run: u64,
     /// The number of the next generation.
@@ -94,7 +97,7 @@ impl Manifest {
             count(self.runs.len()),
             count(self.forgotten.len()),
         ]);
-        put(&[0, 0]);
+        put(&[self.last_segment, 0]);
         for g in &self.generations {
             put(&[g.number, g.ticks.base.as_micros(), g.ticks.micros]);
         }
@@ -189,6 +192,7 @@ fn decode_lists(bytes: &[u8], word: &dyn Fn(usize) -> u64) -> Manifest {
         high_water: time(word(4)),
         complete_since: time(word(5)),
         first_segment: word(6),
+        last_segment: word(12),
         next_run: word(7),
         next_generation: word(8),
         generations: generations
@@ -244,6 +248,7 @@ mod tests {
             high_water: Timestamp::from_secs(5),
             complete_since: Timestamp::from_secs(2),
             first_segment: 11,
+            last_segment: 14,
             next_run: 12,
             next_generation: 13,
             generations: vec![GenerationEntry { number: 3, ticks }],

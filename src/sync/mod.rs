@@ -1,9 +1,16 @@
 //! The only door to atomics, locks and threads: the standard ones, or loom's under `cfg(loom)`.
 
+pub(crate) mod gate;
+
+use crossbeam_utils::Backoff;
+
 #[cfg(not(loom))]
-pub(crate) use std::sync::{
-    Arc, Condvar, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+pub(crate) use std::{
+    cell::UnsafeCell,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 #[cfg(loom)]
@@ -11,3 +18,20 @@ pub(crate) use loom::sync::{
     Arc, Condvar, Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
+#[cfg(loom)]
+pub(crate) use std::cell::UnsafeCell;
+
+/// Locks a mutex. A thread that panicked while holding it has left no half-made change behind: the
+/// sections under our locks do not call out and do not panic between two writes.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Waits a little, longer each time.
+fn snooze(backoff: &Backoff) {
+    #[cfg(loom)]
+    loom::thread::yield_now();
+    backoff.snooze();
+}

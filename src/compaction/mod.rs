@@ -1,0 +1,27 @@
+//! From tables to runs, from runs to fewer runs, and the window filter out of runs.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `plan` | which runs to merge: pure arithmetic |
+//! | `seal` | sorted records in, one durable run out |
+//! | `merge` | several runs of a generation in, one run out, a step at a time |
+//! | `refresh` | the window filter rebuilt from the runs, a step at a time |
+//!
+//! # What is promised
+//!
+//! 1. A run is complete and durable before any list names it.
+//! 2. An id is behind the filter before it leaves the table, and a refresh never clears the bit of
+//!    an id that is in a run.
+//! 3. Merging joins runs of one generation only; expiry never rewrites anything.
+//! 4. Each id is written to runs twice at the most: when sealed, and when its generation has ended.
+//! 5. No step takes long, so that sealing, on which callers may wait, comes soon.
+
+mod merge;
+mod plan;
+mod refresh;
+mod seal;
+
+pub(crate) use merge::Merging;
+pub(crate) use plan::{RunInfo, plan_merge};
+pub(crate) use refresh::Refresh;
+pub(crate) use seal::RunTarget;

@@ -1,0 +1,28 @@
+//! The log: every id that was let in since the last run was sealed, in the order it was let in.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `segment` | one file of the log, and the room set aside in it |
+//! | `writer` | staging, group commit, failure |
+//! | `replay` | reading a segment back, and telling a torn tail from damage |
+//!
+//! # Life of a segment
+//!
+//! *Created* with room set aside and its name durable; *active* from the moment its header is staged,
+//! when it belongs to the active table of one generation; *closed* when the table is frozen; removed
+//! when the table's run is in the manifest. A segment is never appended to after a reopen.
+//!
+//! # Durability
+//!
+//! A frame is *staged* (in memory, its place is fixed), then *written* (the system has it: the death
+//! of the process does not lose it), then *synced* (the medium has it). Frames are written in the
+//! order they were staged, with no hole, and segments are synced in order. After a failed write or
+//! sync nothing is written or acknowledged any more.
+
+mod replay;
+mod segment;
+mod writer;
+
+pub(crate) use replay::{Tail, replay};
+pub(crate) use segment::Segment;
+pub(crate) use writer::{Log, LogStats, Lsn, Need};

@@ -1,0 +1,135 @@
+//! One file of the log, and the room set aside in it.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::format::segment::{BYTES as HEADER, SegmentHeader};
+use crate::format::{StoreId, names};
+use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+use crate::sys::{File, Storage};
+use crate::time::Ticks;
+
+/// Room is set aside in steps that double from the first to the second of these.
+const STEP_MIN: u64 = 1 << 20;
+const STEP_MAX: u64 = 64 << 20;
+
+/// A segment that frames can be appended to.
+///
+/// Room is reserved before an id is inserted anywhere, so that a full disk is noticed while the call
+/// can still be refused as a whole.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    /// What its header will say, but for the length of the segment before.
+    header: SegmentHeader,
+    pub(super) path: PathBuf,
+    pub(super) file: Box<dyn File>,
+    /// Bytes set aside and not reserved by a call.
+    free: AtomicU64,
+    /// Bytes set aside in all.
+    allocated: Mutex<u64>,
+    /// Where the next frame goes. Changed under the writer's lock only.
+    pub(super) tail: AtomicU64,
+    /// How much of it the system has; what a failed write left behind does not count.
+    pub(super) written: AtomicU64,
+    /// How much of it is durable.
+    pub(super) synced: AtomicU64,
+}
+
+impl Segment {
+    /// Creates segment `number` with some room, and makes its name durable.
+    pub(crate) fn create(
+        storage: &dyn Storage,
+        dir: &Path,
+        store: StoreId,
+        number: u64,
+        generation: u64,
+        ticks: Ticks,
+    ) -> Result<Segment> {
+        let path = names::segment(dir, number);
+        let file = storage
+            .create(&path)
+            .map_err(|e| Error::io("create", &path, e))?;
+        let segment = Segment {
+            header: SegmentHeader {
+                store,
+                number,
+                generation,
+                ticks,
+                previous_len: 0,
+            },
+            path,
+            file,
+            free: AtomicU64::new(0),
+            allocated: Mutex::new(0),
+            tail: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            synced: AtomicU64::new(0),
+        };
+        let made = segment
+            .extend(HEADER as u64)
+            .and_then(|()| storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e)));
+        if let Err(error) = made {
+            // The name may stay: an empty segment is harmless and removed at the next opening.
+            let _ = storage.remove(&segment.path);
+            return Err(error);
+        }
+        Ok(segment)
+    }
+
+    /// The number in its name.
+    pub(crate) fn number(&self) -> u64 {
+        self.header.number
+    }
+
+    /// Length of its content in bytes.
+    pub(crate) fn content_len(&self) -> u64 {
+        self.tail.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that it takes on the disk.
+    pub(crate) fn allocated(&self) -> u64 {
+        *lock(&self.allocated)
+    }
+
+    /// Reserves `bytes`, or tells that there is no room set aside for them: see
+    /// [`Segment::extend`].
+    pub(crate) fn reserve(&self, bytes: u64) -> bool {
+        self.free
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
+                free.checked_sub(bytes)
+            })
+            .is_ok()
+    }
+
+    /// Gives back what was reserved and not used.
+    pub(crate) fn release(&self, bytes: u64) {
+        self.free.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Sets room aside for at least `bytes` more.
+    pub(crate) fn extend(&self, bytes: u64) -> Result<()> {
+        let mut allocated = lock(&self.allocated);
+        let step = allocated.clamp(STEP_MIN, STEP_MAX).max(bytes);
+        let made = self.file.allocate(*allocated, step);
+        made.map_err(|e| Error::io("set room aside in", &self.path, e))?;
+        *allocated += step;
+        self.free.fetch_add(step, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Cuts off the room that was not used. Nobody may append any more.
+    pub(crate) fn trim(&self) -> Result<()> {
+        let len = self.content_len();
+        self.file
+            .truncate(len)
+            .map_err(|e| Error::io("trim", &self.path, e))
+    }
+
+    /// The header, for a segment that follows one of `previous_len` bytes.
+    pub(super) fn header(&self, previous_len: u64) -> SegmentHeader {
+        SegmentHeader {
+            previous_len,
+            ..self.header
+        }
+    }
+}

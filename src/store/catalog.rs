@@ -1,0 +1,104 @@
+//! The manifest in memory and on disk: how a change of the live files becomes durable.
+//!
+//! Order, for every change: the new files' bytes, their names, the new manifest's bytes, its name;
+//! only then are files removed that it no longer lists. A crash in between leaves files that no
+//! manifest lists, which the next opening removes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::format::manifest::Manifest;
+use crate::format::{StoreId, names};
+use crate::sys::{File, Storage, read_exact_at, write_all_at};
+
+/// Longest file that is read as a whole: a manifest with every forgotten id and a million runs.
+const SMALL_FILE_MAX: u64 = 128 << 20;
+/// What is set aside so that a manifest can be written on a full disk.
+const RESERVE_BYTES: u64 = 256 << 10;
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Catalog {
+    storage: Arc<dyn Storage>,
+    dir: PathBuf,
+    store: StoreId,
+    pub(crate) manifest: Manifest,
+}
+
+impl Catalog {
+    /// The catalog of the store in `dir`, whose manifest is `manifest`.
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        store: StoreId,
+        manifest: Manifest,
+    ) -> Catalog {
+        Catalog { storage, dir: dir.to_path_buf(), store, manifest }
+    }
+
+    /// Makes a changed manifest durable. On an error the old one stands, here and on disk.
+    pub(crate) fn install(&mut self, edit: impl FnOnce(&mut Manifest)) -> Result<()> {
+        let mut next = self.manifest.clone();
+        edit(&mut next);
+        next.sequence += 1;
+        let bytes = next.encode(&self.store);
+        match self.replace(&bytes) {
+            Err(Error::DiskFull { .. }) if self.open_reserve() => self.replace(&bytes)?,
+            other => other?,
+        }
+        self.manifest = next;
+        Ok(())
+    }
+
+    /// Sets space aside for a manifest on a full disk. Best effort: an expiry frees more.
+    pub(crate) fn set_reserve_aside(&self) {
+        let path = self.dir.join(names::RESERVE);
+        if self.storage.open(&path).is_ok() {
+            return;
+        }
+        let made = self.storage.create(&path).and_then(|file| file.allocate(0, RESERVE_BYTES));
+        if made.is_err() {
+            let _ = self.storage.remove(&path);
+        }
+    }
+
+    fn open_reserve(&self) -> bool {
+        self.storage.remove(&self.dir.join(names::RESERVE)).is_ok()
+    }
+
+    fn replace(&self, bytes: &[u8]) -> Result<()> {
+        let (new, name) = (self.dir.join(names::MANIFEST_NEW), self.dir.join(names::MANIFEST));
+        let _ = self.storage.remove(&new);
+        write_file(&*self.storage, &new, bytes)?;
+        self.storage.rename(&new, &name).map_err(|e| Error::io("replace", &name, e))?;
+        self.storage.sync_dir(&self.dir).map_err(|e| Error::io("sync", &self.dir, e))
+    }
+}
+
+/// Creates a file with these bytes and makes them durable; the name is not, yet.
+pub(crate) fn write_file(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> Result<()> {
+    let file = storage.create(path).map_err(|e| Error::io("create", path, e))?;
+    let write = |file: &dyn File| {
+        write_all_at(file, bytes, 0)?;
+        file.sync_all()
+    };
+    write(&*file).map_err(|e| Error::io("write", path, e))
+}
+
+/// Reads a small file; `None` if there is none.
+pub(crate) fn read_file(storage: &dyn Storage, path: &Path) -> Result<Option<Vec<u8>>> {
+    let read = |file: Box<dyn File>| {
+        let len = file.len()?;
+        if len > SMALL_FILE_MAX {
+            return Err(std::io::Error::other(format!("{len} bytes, more than it can have")));
+        }
+        let mut bytes = vec![0; usize::try_from(len).expect("checked to be small")];
+        read_exact_at(&*file, &mut bytes, 0)?;
+        Ok(bytes)
+    };
+    match storage.open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        opened => opened.and_then(read).map(Some).map_err(|e| Error::io("read", path, e)),
+    }
+}

@@ -1,0 +1,135 @@
+//! What all handles of a store, and its upkeep thread, share.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::bell::Bell;
+use super::counters::Counters;
+use super::open::Recovery;
+use super::rotation::Rotation;
+use super::upkeep::Upkeep;
+use crate::config::{Durability, Options};
+use crate::error::{Error, Result};
+use crate::format::StoreId;
+use crate::format::manifest::{ForgottenEntry, Manifest};
+use crate::identity::Identity;
+use crate::index::Table;
+use crate::log::{Log, Lsn, Need};
+use crate::sync::gate::Gate;
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
+use crate::sys::Lock;
+use crate::time::Timestamp;
+use crate::window::{Forgotten, StoreClock, View};
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) dir: PathBuf,
+    pub(crate) store: StoreId,
+    pub(crate) options: Options,
+    pub(crate) identity: Identity,
+    pub(crate) window: Duration,
+    pub(crate) clock: StoreClock,
+    pub(crate) gate: Gate<View>,
+    pub(crate) log: Log,
+    pub(crate) forgotten: Forgotten,
+    /// Ids first seen before this may have been dropped; in microseconds.
+    pub(crate) complete_since: AtomicU64,
+    pub(crate) rotation: Mutex<Rotation>,
+    /// Whether the next rotation starts a new generation though the old one's time is not over.
+    pub(crate) cut_generation: AtomicBool,
+    /// An empty table for the next rotation.
+    pub(crate) spare: Mutex<Option<Table>>,
+    pub(crate) upkeep: Mutex<Upkeep>,
+    pub(crate) bell: Bell,
+    pub(crate) counters: Counters,
+    pub(crate) closed: AtomicBool,
+    pub(crate) recovery: Recovery,
+    /// Given up when the store is closed.
+    pub(crate) lock: Mutex<Option<Box<dyn Lock>>>,
+}
+
+impl Core {
+    /// Refuses work on a closed store.
+    pub(crate) fn check_usable(&self) -> Result<()> {
+        match self.closed.load(Ordering::Relaxed) {
+            true => Err(Error::Closed),
+            false => Ok(()),
+        }
+    }
+
+    /// Waits until everything staged before `lsn` is as durable as promised.
+    pub(crate) fn acknowledge(&self, lsn: Lsn) -> Result<()> {
+        match self.options.durability {
+            Durability::Buffered => self.log.wait(lsn, Need::Written),
+            Durability::Sync => self.log.wait(lsn, Need::Synced),
+            Durability::Interval(most) => {
+                self.log.wait(lsn, Need::Written)?;
+                if self.log.unsynced_for() >= most {
+                    self.log.wait(lsn, Need::Synced)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The time from which on everything that was seen is remembered.
+    pub(crate) fn complete_since(&self) -> Timestamp {
+        Timestamp::from_micros(self.complete_since.load(Ordering::Relaxed))
+    }
+
+    /// What every manifest says beside its lists.
+    pub(crate) fn manifest_facts(&self) -> Facts {
+        Facts {
+            high_water: self.clock.high_water(),
+            complete_since: self.complete_since(),
+            next_generation: lock(&self.rotation).next_generation,
+            forgotten: self.forgotten.entries(),
+        }
+    }
+
+    /// Removes a file that no list names any more. It is removed at the next opening if not now.
+    pub(crate) fn remove_file(&self, path: &Path) {
+        if let Err(error) = self.options.storage.remove(path) {
+            tracing::warn!(path = %path.display(), %error, "cannot remove a file");
+        }
+    }
+
+    /// Bits of a bucket number in an active table: what an eighth of the memory budget holds.
+    pub(crate) fn bucket_bits(options: &Options) -> u32 {
+        use crate::index::{BUCKET_BITS_MAX, BUCKET_BITS_MIN};
+        let budget = usize::try_from(options.memory_budget / 8).unwrap_or(usize::MAX);
+        let wanted = options.active_ids.unwrap_or(usize::MAX);
+        (BUCKET_BITS_MIN..BUCKET_BITS_MAX)
+            .take_while(|&bits| bits == BUCKET_BITS_MIN || Table::bytes(bits) <= budget)
+            .find(|&bits| Table::capacity(bits) >= wanted || Table::bytes(bits + 1) > budget)
+            .unwrap_or(BUCKET_BITS_MIN)
+    }
+
+    /// How many ids an active table takes.
+    pub(crate) fn table_limit(options: &Options) -> usize {
+        let capacity = Table::capacity(Core::bucket_bits(options));
+        // With a cap on disk space, a table's log and run must fit many times.
+        let capped = options.max_bytes.map_or(usize::MAX, |bytes| (bytes / 16 / 48) as usize);
+        capacity.min(options.active_ids.unwrap_or(usize::MAX)).min(capped)
+    }
+}
+
+/// The parts of a manifest that change by themselves.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    high_water: Timestamp,
+    complete_since: Timestamp,
+    next_generation: u64,
+    forgotten: Vec<ForgottenEntry>,
+}
+
+impl Facts {
+    /// Puts them into a manifest.
+    pub(crate) fn apply(self, manifest: &mut Manifest) {
+        manifest.high_water = self.high_water;
+        manifest.complete_since = self.complete_since;
+        manifest.next_generation = self.next_generation;
+        manifest.forgotten = self.forgotten;
+    }
+}

@@ -1,0 +1,407 @@
+//! Opening: from whatever the last process left to a store that serves.
+//!
+//! 1. Take the lock.
+//! 2. Read `STORE` and `MANIFEST`, or create them.
+//! 3. Remove what no manifest lists: the remains of steps that were interrupted.
+//! 4. Open the runs that the manifest lists.
+//! 5. Replay the log segments that no run has replaced.
+//! 6. Hold the clock against the last time that the store knew.
+//! 7. Serve. The window filter is built from the runs behind the callers' backs; until it is, the
+//!    runs' own filters answer in its place.
+//!
+//! Nothing is changed on disk before 1 to 6 have succeeded, but for removals that the next opening
+//! would do as well; so an opening that dies half-way, or fails, can be repeated.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::catalog::{Catalog, read_file, write_file};
+use super::core::Core;
+use super::recover::{Replayed, replay_log};
+use super::rotation::Rotation;
+use super::upkeep::{Upkeep, filter_size};
+use crate::config::{DEFAULT_WINDOW, Durability, Options, TimeSource};
+use crate::error::{Corruption, Error, Result};
+use crate::filter::WindowFilter;
+use crate::format::manifest::{Manifest, RunEntry};
+use crate::format::superblock::Superblock;
+use crate::format::{StoreId, names};
+use crate::identity::{Identity, IdentityKind, random_key};
+use crate::index::Table;
+use crate::log::{Log, Lsn};
+use crate::run::Run;
+use crate::sync::gate::Gate;
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex};
+use crate::sys::{Lock, disk};
+use crate::time::{Ticks, Timestamp, micros};
+use crate::window::{Forgotten, Frozen, MemTable, StoreClock, View};
+
+/// A table whose log is in more segments than this, by frequent reopening, is sealed at opening.
+const SEGMENTS_MAX: usize = 16;
+
+/// What opening a store found and did: see [`Store::recovery`](crate::Store::recovery).
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Whether the store was created.
+    pub created: bool,
+    /// Log segments that were replayed.
+    pub segments: u64,
+    /// Ids found in them.
+    pub ids: u64,
+    /// Bytes at the ends of segments that were dropped: calls that were never acknowledged, or, with
+    /// [`Durability::Buffered`], not yet synced when the machine died.
+    pub torn_bytes: u64,
+    /// Files of interrupted steps that were removed.
+    pub removed_files: u64,
+    /// Runs that are missing and were accepted as such.
+    pub missing_runs: u64,
+    /// What the clock said.
+    pub clock: ClockCheck,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// The clock at opening, held against the last time that the store knew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClockCheck {
+    /// Nothing to remark.
+    #[default]
+    Steady,
+    /// The clock stands this much before the last time the store knew. Store time stands still until
+    /// the clock has caught up: ids are remembered longer, none is forgotten early.
+    Behind(Duration),
+    /// The clock stands this much, more than a window, after it: everything has expired. That is
+    /// right if the store was closed for so long, and wrong if the clock is.
+    Ahead(Duration),
+}
+
+impl Core {
+    /// Opens the store in `dir`. See the module documentation for the steps.
+    pub(crate) fn open(dir: &Path, options: Options) -> Result<Core> {
+        let started = Instant::now();
+        let mut recovery = Recovery::default();
+        let storage = std::sync::Arc::clone(&options.storage);
+        let found = look_around(dir, &options)?;
+        let lock = take_lock(dir, &options)?;
+        let (superblock, mut catalog) = if found == Found::Store {
+            read_store(dir, &options)?
+        } else {
+            recovery.created = true;
+            create_store(dir, &options)?
+        };
+        check_kept(&mut catalog.manifest, &superblock, &options)?;
+        recovery.removed_files = remove_leftovers(dir, &options, &catalog.manifest)?;
+        let runs = open_runs(dir, &options, &superblock.store, &mut catalog, &mut recovery)?;
+        let forgotten = Forgotten::restore(&catalog.manifest.forgotten);
+        let limit = Core::table_limit(&options);
+        let replayed = replay_log(
+            &*storage, dir, &superblock.store, &catalog.manifest, &forgotten, limit,
+            Core::bucket_bits(&options), &mut recovery,
+        )?;
+        let clock = check_clock(&options, &catalog.manifest, &replayed, &mut recovery)?;
+        let core = assemble(Parts {
+            dir, options, superblock, catalog, runs, forgotten, replayed, clock, lock,
+            recovery: Recovery { took: started.elapsed(), ..recovery },
+        })?;
+        let Recovery { created, segments, ids, torn_bytes, took, .. } = core.recovery;
+        let dir = dir.display();
+        tracing::info!(%dir, created, segments, ids, torn_bytes, ?took, "opened a store");
+        Ok(core)
+    }
+}
+
+/// What is in the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Nothing,
+    Store,
+}
+
+/// Finds out whether there is a store, room for one, or something else.
+fn look_around(dir: &Path, options: &Options) -> Result<Found> {
+    let storage = &*options.storage;
+    let entries = match storage.list(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        listed => listed.map_err(|e| Error::io("read", dir, e))?,
+    };
+    let has = |name: &str| entries.iter().any(|entry| entry == name);
+    let data = entries.iter().any(|entry| {
+        matches!(names::parse(entry), names::Kind::Segment(_) | names::Kind::Run(_))
+    });
+    match (has(names::STORE), has(names::MANIFEST)) {
+        (true, true) => return Ok(Found::Store),
+        (false, true) => return Err(Error::WindowIncomplete { missing: dir.join(names::STORE) }),
+        (store, false) if data => {
+            let name = if store { names::MANIFEST } else { names::STORE };
+            return Err(Error::WindowIncomplete { missing: dir.join(name) });
+        }
+        // A creation that was interrupted: nothing was ever acknowledged.
+        (_, false) => {}
+    }
+    let foreign = entries.iter().find(|entry| names::parse(entry) == names::Kind::Foreign);
+    let refuse = |found: String| Err(Error::NotAStore { path: dir.to_path_buf(), found });
+    match foreign {
+        Some(name) if !has(names::STORE) => refuse(format!("it has a file `{name}`")),
+        _ if !options.create => refuse("there is none, and it is not to be created".into()),
+        _ => {
+            storage.create_dir(dir).map_err(|e| Error::io("create", dir, e))?;
+            Ok(Found::Nothing)
+        }
+    }
+}
+
+fn take_lock(dir: &Path, options: &Options) -> Result<Box<dyn Lock>> {
+    let path = dir.join(names::LOCK);
+    let lock = options.storage.lock(&path).map_err(|e| Error::io("lock", &path, e))?;
+    lock.ok_or_else(|| Error::Locked { path: dir.to_path_buf(), holder: disk::holder(&path) })
+}
+
+/// Reads `STORE` and `MANIFEST`.
+fn read_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> {
+    let storage = &*options.storage;
+    let read = |name: &str| {
+        let path = dir.join(name);
+        let bytes = read_file(storage, &path)?;
+        bytes.map(|bytes| (bytes, path.clone())).ok_or(Error::WindowIncomplete { missing: path })
+    };
+    let (bytes, path) = read(names::STORE)?;
+    let superblock = Superblock::decode(&bytes, &path)?;
+    let (bytes, path) = read(names::MANIFEST)?;
+    let manifest = Manifest::decode(&bytes, &superblock.store, &path)?;
+    let storage = std::sync::Arc::clone(&options.storage);
+    let catalog = Catalog::new(storage, dir, superblock.store, manifest);
+    Ok((superblock, catalog))
+}
+
+/// Writes `STORE`, then `MANIFEST`: a store exists from the moment that both do.
+fn create_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> {
+    let storage = &*options.storage;
+    let random = || random_key().map_err(|e| Error::io("draw a key for", dir, e));
+    let superblock = Superblock {
+        store: random()?,
+        identity: options.identity.unwrap_or_default().code(),
+        key: random()?,
+        created: options.clock.wall().as_micros(),
+    };
+    let path = dir.join(names::STORE);
+    let _ = storage.remove(&path);
+    write_file(storage, &path, &superblock.encode())?;
+    storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+    let manifest = Manifest {
+        sequence: 0,
+        window: micros(options.window.unwrap_or(DEFAULT_WINDOW)),
+        slices: options.generations,
+        time_source: options.time.unwrap_or(TimeSource::System).code(),
+        high_water: Timestamp::MIN,
+        complete_since: Timestamp::MIN,
+        first_segment: 1,
+        last_segment: 0,
+        next_run: 1,
+        next_generation: 1,
+        generations: Vec::new(),
+        runs: Vec::new(),
+        forgotten: Vec::new(),
+    };
+    let storage = std::sync::Arc::clone(&options.storage);
+    let mut catalog = Catalog::new(storage, dir, superblock.store, manifest);
+    catalog.install(|_| {})?;
+    Ok((superblock, catalog))
+}
+
+/// Holds the options against what the store keeps, and takes over what may change.
+fn check_kept(manifest: &mut Manifest, superblock: &Superblock, options: &Options) -> Result<()> {
+    let refuse = |option, reason| Err(Error::InvalidOption { option, reason });
+    let Some(kept) = IdentityKind::from_code(superblock.identity) else {
+        return refuse("identity", format!("the store has number {}, unknown", superblock.identity));
+    };
+    if options.identity.is_some_and(|wanted| wanted != kept) {
+        return refuse("identity", format!("the store was created with `{kept}`, and keeps it"));
+    }
+    let Some(kept) = TimeSource::from_code(manifest.time_source) else {
+        return refuse("time", format!("the store has number {}, unknown", manifest.time_source));
+    };
+    if options.time.is_some_and(|wanted| wanted != kept) {
+        return refuse("time", format!("the store was created with `{kept}`, and keeps it"));
+    }
+    if let Some(window) = options.window {
+        manifest.window = micros(window);
+    }
+    manifest.window = manifest.window.max(1_000);
+    manifest.slices = options.generations;
+    Ok(())
+}
+
+/// Removes runs that the manifest does not list, segments that runs have replaced, and a manifest
+/// that was not finished.
+fn remove_leftovers(dir: &Path, options: &Options, manifest: &Manifest) -> Result<u64> {
+    let entries = options.storage.list(dir).map_err(|e| Error::io("read", dir, e))?;
+    let mut removed = 0;
+    for name in entries {
+        let left_over = match names::parse(&name) {
+            names::Kind::Run(number) => manifest.runs.iter().all(|run| run.number != number),
+            names::Kind::Segment(number) => number < manifest.first_segment,
+            names::Kind::Fixed => name == names::MANIFEST_NEW,
+            names::Kind::Foreign => false,
+        };
+        if left_over {
+            let path = dir.join(&name);
+            options.storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// Opens all runs, youngest first.
+fn open_runs(
+    dir: &Path,
+    options: &Options,
+    store: &StoreId,
+    catalog: &mut Catalog,
+    recovery: &mut Recovery,
+) -> Result<Vec<Arc<Run>>> {
+    let mut runs = Vec::new();
+    let mut missing: Vec<RunEntry> = Vec::new();
+    for entry in catalog.manifest.runs.iter().rev() {
+        let path = names::run(dir, entry.number);
+        let file = match options.storage.open(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                if !options.accept_incomplete {
+                    return Err(Error::WindowIncomplete { missing: path });
+                }
+                missing.push(*entry);
+                continue;
+            }
+            opened => opened.map_err(|e| Error::io("open", &path, e))?,
+        };
+        let run = Run::open(file, path.clone(), store, entry.number, options.read_mode)?;
+        if (run.records(), run.bytes()) != (entry.records, entry.bytes) {
+            let expected = format!("{} records in {} bytes", entry.records, entry.bytes);
+            let found = format!("{} records in {} bytes", run.records(), run.bytes());
+            return Err(Corruption { path, offset: 0, what: "run", expected, found }.into());
+        }
+        runs.push(Arc::new(run));
+    }
+    accept_missing(&mut catalog.manifest, &missing);
+    recovery.missing_runs = missing.len() as u64;
+    Ok(runs)
+}
+
+/// Strikes missing runs from the manifest; what was seen before their generations' ends is unknown.
+fn accept_missing(manifest: &mut Manifest, missing: &[RunEntry]) {
+    for entry in missing {
+        let generation = manifest.generations.iter().find(|g| g.number == entry.generation);
+        let end = generation.map_or(manifest.high_water, |g| g.ticks.end());
+        let known = end.min(manifest.high_water + Duration::from_micros(1));
+        manifest.complete_since = manifest.complete_since.max(known);
+        manifest.runs.retain(|run| run.number != entry.number);
+        tracing::warn!(run = entry.number, "a run is missing; the window is shorter for it");
+    }
+    let runs = &manifest.runs;
+    manifest.generations.retain(|g| runs.iter().any(|run| run.generation == g.number));
+}
+
+fn check_clock(
+    options: &Options,
+    manifest: &Manifest,
+    replayed: &Replayed,
+    recovery: &mut Recovery,
+) -> Result<StoreClock> {
+    let source = TimeSource::from_code(manifest.time_source).expect("checked before");
+    let known = manifest.high_water.max(replayed.high_water);
+    let now = options.clock.wall();
+    if source == TimeSource::System && known > Timestamp::MIN {
+        let (behind, ahead) = (known - now, now - known);
+        if options.max_clock_jump.is_some_and(|most| ahead > most) {
+            return Err(Error::ClockJumped { known, now });
+        }
+        if behind > Duration::from_secs(1) {
+            recovery.clock = ClockCheck::Behind(behind);
+            tracing::warn!(?behind, "the clock stands before the last time the store knew");
+        } else if micros(ahead) > manifest.window {
+            recovery.clock = ClockCheck::Ahead(ahead);
+            tracing::warn!(?ahead, "the clock stands a window or more after the store's last time");
+        }
+    }
+    let clock = std::sync::Arc::clone(&options.clock);
+    Ok(StoreClock::new(clock, source, options.future_skew, known))
+}
+
+/// What [`assemble`] puts together.
+struct Parts<'a> {
+    dir: &'a Path,
+    options: Options,
+    superblock: Superblock,
+    catalog: Catalog,
+    runs: Vec<Arc<Run>>,
+    forgotten: Forgotten,
+    replayed: Replayed,
+    clock: StoreClock,
+    lock: Box<dyn Lock>,
+    recovery: Recovery,
+}
+
+fn assemble(parts: Parts<'_>) -> Result<Core> {
+    let Parts { dir, options, superblock, mut catalog, runs, clock, mut replayed, .. } = parts;
+    let kind = IdentityKind::from_code(superblock.identity).expect("checked before");
+    let window = Duration::from_micros(catalog.manifest.window);
+    let now = clock.now();
+    let mut next_generation = catalog.manifest.next_generation.max(replayed.next_generation);
+    let ticks = Ticks::new(now, window / options.generations);
+    let goes_on = |mem: &mut MemTable| {
+        mem.ticks.micros == ticks.micros
+            && now < mem.ticks.end()
+            && mem.segment_count() < SEGMENTS_MAX
+    };
+    let active = match replayed.tables.pop_if(goes_on) {
+        Some(mem) => mem,
+        None => {
+            let table = Table::new(Core::bucket_bits(&options));
+            let table = table.map_err(|e| Error::io("allocate the active table of", dir, e))?;
+            next_generation += 1;
+            MemTable::new(table, next_generation - 1, ticks, Core::table_limit(&options))
+        }
+    };
+    let frozen = replayed.tables.into_iter().rev().map(|mem| Frozen {
+        mem: Arc::new(mem),
+        lsn: Lsn::default(),
+        in_filter: false,
+    });
+    let live = catalog.manifest.runs.iter().map(|run| run.records).sum();
+    let (capacity, blocks) = filter_size(&options, live);
+    let filter = WindowFilter::new(blocks);
+    let filter = Arc::new(filter.map_err(|e| Error::io("allocate the filter of", dir, e))?);
+    catalog.set_reserve_aside();
+    let complete_since = AtomicU64::new(catalog.manifest.complete_since.as_micros());
+    let upkeep = Upkeep::new(catalog, &filter, capacity);
+    let view = View {
+        active: Arc::new(active),
+        segment: None,
+        frozen: frozen.collect(),
+        runs,
+        filter,
+    };
+    Ok(Core {
+        dir: dir.to_path_buf(),
+        store: superblock.store,
+        identity: Identity::new(kind, superblock.key),
+        window,
+        clock,
+        gate: Gate::new(view),
+        log: Log::new(options.durability == Durability::Sync),
+        forgotten: parts.forgotten,
+        complete_since,
+        rotation: Mutex::new(Rotation { next_segment: replayed.next_segment, next_generation }),
+        cut_generation: AtomicBool::new(false),
+        spare: Mutex::new(None),
+        upkeep: Mutex::new(upkeep),
+        bell: super::bell::Bell::default(),
+        counters: super::counters::Counters::default(),
+        closed: AtomicBool::new(false),
+        recovery: parts.recovery,
+        lock: Mutex::new(Some(parts.lock)),
+        options,
+    })
+}

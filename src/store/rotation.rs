@@ -1,0 +1,170 @@
+//! Making room: a longer log segment, a fresh active table, the next generation.
+//!
+//! Rotation freezes the active table and puts a fresh one in its place, with a log segment of its
+//! own, while the gate is closed: no call is between looking an id up and inserting it. Everything
+//! that can fail is done before the gate is closed.
+
+use super::core::Core;
+use crate::error::{Error, Result};
+use crate::index::Table;
+use crate::log::Segment;
+use crate::sync::{Arc, MutexGuard, Ordering, lock};
+use crate::time::{Ticks, Timestamp};
+use crate::window::{Frozen, MemTable};
+
+/// How many frozen tables may wait to be sealed. A caller that would freeze one more waits.
+const FROZEN_MAX: usize = 2;
+
+/// What a call has no room for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Need {
+    /// The table is full, or its generation has ended.
+    Table,
+    /// The log segment has no room for so many bytes, or there is none.
+    Log(u64),
+}
+
+/// The numbers that rotation gives out. Its lock makes rotations happen one at a time.
+#[derive(Debug)]
+pub(crate) struct Rotation {
+    pub(crate) next_segment: u64,
+    pub(crate) next_generation: u64,
+}
+
+impl Core {
+    /// Makes room of the kind that a call found missing when the active table was `seen`.
+    pub(crate) fn make_room(&self, need: Need, seen: &Arc<MemTable>, now: Timestamp) -> Result<()> {
+        self.log.check()?;
+        match need {
+            Need::Log(bytes) => {
+                let mut rotation = lock(&self.rotation);
+                self.make_log_room(&mut rotation, bytes)
+            }
+            Need::Table => self.rotate(Some(seen), now),
+        }
+    }
+
+    fn make_log_room(&self, rotation: &mut Rotation, bytes: u64) -> Result<()> {
+        let segment = self.gate.enter().segment.clone();
+        if let Some(segment) = segment {
+            // Somebody else may have made the room; then there is more of it.
+            return segment.extend(bytes);
+        }
+        let active = Arc::clone(&self.gate.enter().active);
+        let segment = self.create_segment(rotation, active.generation, active.ticks)?;
+        segment.extend(bytes)?;
+        self.gate.update(|view| {
+            view.active.add_segment(segment.number());
+            self.log.activate(&segment, 0);
+            view.segment = Some(segment);
+        });
+        Ok(())
+    }
+
+    /// Freezes the active table, if it is still `seen` or `seen` is `None`, and starts another at
+    /// `now`. Waits while too many frozen tables have not been sealed.
+    pub(crate) fn rotate(&self, seen: Option<&Arc<MemTable>>, now: Timestamp) -> Result<()> {
+        let mut rotation = loop {
+            let rotation = lock(&self.rotation);
+            let (same, frozen) = {
+                let view = self.gate.enter();
+                (seen.is_none_or(|seen| Arc::ptr_eq(seen, &view.active)), view.frozen.len())
+            };
+            if !same {
+                return Ok(());
+            }
+            if frozen < FROZEN_MAX {
+                break rotation;
+            }
+            self.wait_for_seal(rotation)?;
+        };
+        self.rotate_now(&mut rotation, now)
+    }
+
+    fn rotate_now(&self, rotation: &mut Rotation, now: Timestamp) -> Result<()> {
+        let (active, segment) = {
+            let view = self.gate.enter();
+            (Arc::clone(&view.active), view.segment.clone())
+        };
+        let cut = self.cut_generation.load(Ordering::Relaxed);
+        let (generation, ticks) = if now < active.ticks.end() && !cut {
+            (active.generation, active.ticks)
+        } else {
+            (rotation.next_generation, self.ticks_from(now))
+        };
+        let fresh = self.fresh_table()?;
+        let fresh = MemTable::new(fresh, generation, ticks, Core::table_limit(&self.options));
+        // Without a segment the table is empty: there is nothing to freeze.
+        let next = match &segment {
+            Some(_) => Some(self.create_segment(rotation, generation, ticks)?),
+            None => None,
+        };
+        rotation.next_generation = rotation.next_generation.max(generation + 1);
+        self.cut_generation.store(false, Ordering::Relaxed);
+        let fresh = Arc::new(fresh);
+        self.gate.update(|view| {
+            let old = std::mem::replace(&mut view.active, fresh);
+            let Some(next) = next else { return };
+            view.active.add_segment(next.number());
+            let previous_len = segment.as_ref().map_or(0, |segment| segment.content_len());
+            let lsn = self.log.activate(&next, previous_len);
+            view.segment = Some(next);
+            view.frozen.insert(0, Frozen { mem: old, lsn, in_filter: false });
+        });
+        if let Some(segment) = segment {
+            tracing::debug!(segment = segment.number(), ids = active.ids(), "froze a table");
+        }
+        self.bell.ring();
+        Ok(())
+    }
+
+    /// The ticks of a generation that starts at `now`.
+    pub(crate) fn ticks_from(&self, now: Timestamp) -> Ticks {
+        Ticks::new(now, self.window / self.options.generations)
+    }
+
+    fn create_segment(
+        &self,
+        rotation: &mut Rotation,
+        generation: u64,
+        ticks: Ticks,
+    ) -> Result<Arc<Segment>> {
+        let storage = &*self.options.storage;
+        let number = rotation.next_segment;
+        let segment =
+            Segment::create(storage, &self.dir, self.store, number, generation, ticks)?;
+        rotation.next_segment += 1;
+        Ok(Arc::new(segment))
+    }
+
+    fn fresh_table(&self) -> Result<Table> {
+        if let Some(spare) = lock(&self.spare).take() {
+            return Ok(spare);
+        }
+        Table::new(Core::bucket_bits(&self.options))
+            .map_err(|e| Error::io("allocate the active table of", &self.dir, e))
+    }
+
+    /// Waits until upkeep has sealed a table, or says why it cannot.
+    fn wait_for_seal(&self, rotation: MutexGuard<'_, Rotation>) -> Result<()> {
+        drop(rotation);
+        self.check_usable()?;
+        if !self.options.background {
+            return lock(&self.upkeep).step(self).map(|_| ());
+        }
+        let round = self.bell.ask();
+        self.bell.wait_for_progress(round)?;
+        self.log.check()
+    }
+
+    /// Whether the active table belongs to a generation that has ended and has ids.
+    pub(crate) fn is_rotation_due(&self, now: Timestamp) -> bool {
+        let view = self.gate.enter();
+        view.segment.is_some() && now >= view.active.ticks.end() && view.frozen.is_empty()
+    }
+
+    /// Marks the store closed. `false` if it was.
+    pub(crate) fn mark_closed(&self) -> bool {
+        !self.closed.swap(true, Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,440 @@
+//! What happens behind the callers' backs: seal, expire, keep under the cap, refresh, merge.
+//!
+//! One step at a time, the most urgent first, by whoever holds the upkeep lock: the upkeep thread,
+//! or a call that needs it done. Callers only ever wait for a seal.
+
+use std::time::Duration;
+
+use super::catalog::Catalog;
+use super::core::Core;
+use crate::compaction::{Merging, Refresh, RunInfo, RunTarget, plan_merge};
+use crate::config::Durability;
+use crate::error::{Error, Result};
+use crate::filter::{WindowFilter, params};
+use crate::format::manifest::{GenerationEntry, Manifest, RunEntry};
+use crate::format::names;
+use crate::index::Table;
+use crate::log::Need;
+use crate::run::Run;
+use crate::sync::{Arc, Ordering, lock};
+use crate::time::{Ticks, Timestamp};
+use crate::window::{Frozen, MemTable};
+
+/// The longest that an idle store sleeps.
+const NAP_MAX: Duration = Duration::from_secs(3_600);
+/// The shortest: a deadline that is due is done at once, this is for those just ahead.
+const NAP_MIN: Duration = Duration::from_millis(1);
+
+/// The state of upkeep. Its lock makes it one writer.
+#[derive(Debug)]
+pub(crate) struct Upkeep {
+    pub(crate) catalog: Catalog,
+    merging: Option<Merging>,
+    refresh: Option<Refresh>,
+    /// Ids whose bits are in the view's filter, expired ones included.
+    filter_ids: u64,
+    /// How many ids it was made for.
+    filter_capacity: u64,
+}
+
+/// What a step found to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Something was done; there may be more.
+    Did,
+    /// Nothing is to be done for so long, unless the bell rings.
+    Idle(Duration),
+}
+
+impl Upkeep {
+    /// The upkeep of a store whose filter was made for `filter_capacity` ids and has the bits of
+    /// none; it is built from the runs in the steps to come.
+    pub(crate) fn new(catalog: Catalog, filter: &Arc<WindowFilter>, filter_capacity: u64) -> Upkeep {
+        let filter_ids = catalog.manifest.runs.iter().map(|run| run.records).sum();
+        let refresh = if filter_ids == 0 {
+            filter.set_ready(filter.blocks());
+            None
+        } else {
+            Some(Refresh::start(Arc::clone(filter)))
+        };
+        Upkeep { catalog, merging: None, refresh, filter_ids, filter_capacity }
+    }
+
+    /// Does the most urgent thing.
+    pub(crate) fn step(&mut self, core: &Core) -> Result<Step> {
+        core.log.check()?;
+        let now = core.clock.now();
+        let did = self.sync_if_due(core)?
+            || self.seal_oldest(core)?
+            || self.expire(core, now)?
+            || self.keep_under_cap(core, now)?
+            || self.rotate_if_due(core, now)?
+            || self.refresh_step(core)?
+            || self.merge_step(core)?
+            || self.prepare_spare(core)?;
+        Ok(if did { Step::Did } else { Step::Idle(self.nap(core, now)) })
+    }
+
+    /// Seals everything that is frozen, merges and expires all there is to, refreshes the filter.
+    pub(crate) fn run_dry(&mut self, core: &Core) -> Result<()> {
+        while self.step(core)? == Step::Did {}
+        Ok(())
+    }
+
+    /// Seals everything that is frozen.
+    pub(crate) fn seal_all(&mut self, core: &Core) -> Result<()> {
+        while self.seal_oldest(core)? {}
+        Ok(())
+    }
+
+    fn sync_if_due(&mut self, core: &Core) -> Result<bool> {
+        let Durability::Interval(most) = core.options.durability else { return Ok(false) };
+        if core.log.unsynced_for() < most / 2 {
+            return Ok(false);
+        }
+        core.log.wait(core.log.staged(), Need::Synced)?;
+        Ok(true)
+    }
+
+    /// Turns the oldest frozen table into a run.
+    fn seal_oldest(&mut self, core: &Core) -> Result<bool> {
+        let Some(frozen) = core.gate.enter().frozen.last().cloned() else { return Ok(false) };
+        let Frozen { mem, lsn, .. } = frozen;
+        // Only what was acknowledged, or may still be, goes into a run.
+        core.acknowledge(lsn)?;
+        let run = if mem.ids() == 0 { None } else { Some(self.write_frozen(core, &mem)?) };
+        let sealed = self.install_sealed(core, &mem, run.as_ref());
+        if let Err(error) = sealed {
+            self.mark_in_filter(core, &mem, false);
+            if let Some(run) = &run {
+                self.target(core, run.spec().number, mem.generation, mem.ticks).abandon();
+            }
+            return Err(error);
+        }
+        let segments = mem.segments();
+        core.gate.update(|view| {
+            view.frozen.retain(|frozen| !Arc::ptr_eq(&frozen.mem, &mem));
+            view.runs.splice(0..0, run.clone());
+        });
+        self.remove_segments(core, &segments);
+        core.counters.sealed.fetch_add(1, Ordering::Relaxed);
+        if let Some(run) = run {
+            core.counters.run_bytes_written.fetch_add(run.bytes(), Ordering::Relaxed);
+            tracing::debug!(run = run.spec().number, ids = run.records(), "sealed a run");
+        }
+        if let Some(table) = MemTable::into_table(mem) {
+            *lock(&core.spare) = Some(table);
+        }
+        Ok(true)
+    }
+
+    /// Puts a frozen table's ids behind the filter, then writes them to a run.
+    fn write_frozen(&mut self, core: &Core, mem: &Arc<MemTable>) -> Result<Arc<Run>> {
+        let filter = Arc::clone(&core.gate.enter().filter);
+        let growing = self.refresh.as_ref().map(|refresh| Arc::clone(refresh.target()));
+        let growing = growing.filter(|target| !Arc::ptr_eq(target, &filter));
+        for (id, _) in mem.table.drain() {
+            filter.add(id);
+            if let Some(target) = &growing {
+                target.add(id);
+            }
+        }
+        self.filter_ids += mem.ids() as u64;
+        self.mark_in_filter(core, mem, true);
+        let number = self.catalog.manifest.next_run;
+        let target = self.target(core, number, mem.generation, mem.ticks);
+        let written = target.write(mem.ids() as u64, mem.table.drain());
+        written.inspect_err(|_| self.mark_in_filter(core, mem, false))
+    }
+
+    fn mark_in_filter(&self, core: &Core, mem: &Arc<MemTable>, in_filter: bool) {
+        core.gate.update(|view| {
+            for frozen in &mut view.frozen {
+                if Arc::ptr_eq(&frozen.mem, mem) {
+                    frozen.in_filter = in_filter;
+                }
+            }
+        });
+    }
+
+    fn install_sealed(
+        &mut self,
+        core: &Core,
+        mem: &Arc<MemTable>,
+        run: Option<&Arc<Run>>,
+    ) -> Result<()> {
+        let (first_segment, last_segment) = {
+            let view = core.gate.enter();
+            let others = view.frozen.iter().map(|frozen| &frozen.mem).chain([&view.active]);
+            let others = others.filter(|other| !Arc::ptr_eq(other, mem));
+            let first = others.filter_map(|other| other.first_segment()).min();
+            let last = mem.segments().last().copied().unwrap_or(0);
+            (first.unwrap_or(last + 1), view.segment.as_ref().map_or(last, |s| s.number()))
+        };
+        let facts = core.manifest_facts();
+        self.catalog.install(|manifest| {
+            facts.apply(manifest);
+            manifest.first_segment = first_segment;
+            manifest.last_segment = last_segment;
+            if let Some(run) = run {
+                add_run(manifest, run);
+                manifest.next_run += 1;
+            }
+        })
+    }
+
+    /// Removes the segments of a sealed table that no other table needs.
+    fn remove_segments(&self, core: &Core, segments: &[u64]) {
+        let needed_from = self.catalog.manifest.first_segment;
+        for &number in segments.iter().filter(|&&number| number < needed_from) {
+            core.remove_file(&names::segment(&core.dir, number));
+        }
+    }
+
+    /// Drops the oldest generation if its last tick has expired.
+    fn expire(&mut self, core: &Core, now: Timestamp) -> Result<bool> {
+        let Some(&oldest) = self.catalog.manifest.generations.first() else { return Ok(false) };
+        if oldest.ticks.end() + core.window > now || self.is_growing(core, oldest.number) {
+            return Ok(false);
+        }
+        self.drop_generation(core, oldest, now)?;
+        tracing::debug!(generation = oldest.number, "expired a generation");
+        core.counters.expired.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Drops the oldest generation if the store is about to outgrow its cap.
+    fn keep_under_cap(&mut self, core: &Core, now: Timestamp) -> Result<bool> {
+        let Some(most) = core.options.max_bytes else { return Ok(false) };
+        let limit = Core::table_limit(&core.options) as u64;
+        let headroom = 3 * ((2 << 20) + limit * 56) + limit * 20;
+        let runs_most = most.saturating_sub(headroom);
+        let active = core.gate.enter().active.generation;
+        let manifest = &self.catalog.manifest;
+        let growing = manifest.runs.iter().filter(|run| run.generation == active);
+        if growing.map(|run| run.bytes).sum::<u64>() > runs_most / 8 {
+            core.cut_generation.store(true, Ordering::Relaxed);
+        }
+        let Some(&oldest) = manifest.generations.first() else { return Ok(false) };
+        let bytes: u64 = manifest.runs.iter().map(|run| run.bytes).sum();
+        if bytes <= runs_most || self.is_growing(core, oldest.number) {
+            return Ok(false);
+        }
+        self.merging = None;
+        self.drop_generation(core, oldest, now)?;
+        tracing::warn!(generation = oldest.number, "dropped a generation to keep under the cap");
+        core.counters.expired.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Whether ids may still be added to the runs of a generation.
+    fn is_growing(&self, core: &Core, generation: u64) -> bool {
+        let view = core.gate.enter();
+        let frozen = view.frozen.iter().map(|frozen| frozen.mem.generation);
+        frozen.chain([view.active.generation]).any(|growing| growing == generation)
+    }
+
+    fn drop_generation(
+        &mut self,
+        core: &Core,
+        oldest: GenerationEntry,
+        now: Timestamp,
+    ) -> Result<()> {
+        if self.merging.as_ref().is_some_and(|m| m.inputs()[0].spec().generation == oldest.number) {
+            self.merging = None;
+        }
+        let next = self.catalog.manifest.generations.get(1).map(|next| next.ticks.base);
+        let next = next.unwrap_or_else(|| core.gate.enter().active.ticks.base);
+        let complete_since = oldest.ticks.end().min(next.max(oldest.ticks.base)).min(now);
+        core.complete_since.fetch_max(complete_since.as_micros(), Ordering::Relaxed);
+        let longest = self.catalog.manifest.generations.iter().map(|g| g.ticks.micros).max();
+        let longest = Duration::from_micros(longest.unwrap_or(0));
+        core.forgotten.expire(now, core.window, longest);
+        let dropped = |generation: u64| generation == oldest.number;
+        let facts = core.manifest_facts();
+        let numbers: Vec<u64> = self.catalog.manifest.runs.iter()
+            .filter(|run| dropped(run.generation))
+            .map(|run| run.number)
+            .collect();
+        self.catalog.install(|manifest| {
+            facts.apply(manifest);
+            manifest.runs.retain(|run| !dropped(run.generation));
+            manifest.generations.retain(|generation| !dropped(generation.number));
+        })?;
+        core.gate.update(|view| view.runs.retain(|run| !dropped(run.spec().generation)));
+        numbers.iter().for_each(|&number| core.remove_file(&names::run(&core.dir, number)));
+        self.catalog.set_reserve_aside();
+        Ok(())
+    }
+
+    /// Freezes the active table of an idle store once its generation has ended.
+    fn rotate_if_due(&mut self, core: &Core, now: Timestamp) -> Result<bool> {
+        if !core.is_rotation_due(now) {
+            return Ok(false);
+        }
+        core.rotate(None, now)?;
+        Ok(true)
+    }
+
+    fn refresh_step(&mut self, core: &Core) -> Result<bool> {
+        if self.refresh.is_none() {
+            self.plan_refresh(core)?;
+        }
+        let Some(refresh) = &mut self.refresh else { return Ok(false) };
+        let runs = core.gate.enter().runs.clone();
+        if refresh.step(&runs)? {
+            let target = Arc::clone(refresh.target());
+            self.refresh = None;
+            self.filter_ids = runs.iter().map(|run| run.records()).sum();
+            core.gate.update(|view| view.filter = target);
+            tracing::debug!(ids = self.filter_ids, "refreshed the window filter");
+        }
+        Ok(true)
+    }
+
+    /// Decides whether the filter should grow, or lose the bits of what has expired.
+    fn plan_refresh(&mut self, core: &Core) -> Result<()> {
+        if self.filter_ids <= self.filter_capacity {
+            return Ok(());
+        }
+        let live: u64 = self.catalog.manifest.runs.iter().map(|run| run.records).sum();
+        let (capacity, blocks) = filter_size(&core.options, live);
+        let filter = Arc::clone(&core.gate.enter().filter);
+        if blocks > filter.blocks() {
+            let target = WindowFilter::new(blocks);
+            let target = target.map_err(|e| Error::io("allocate the filter of", &core.dir, e))?;
+            self.filter_capacity = capacity;
+            self.refresh = Some(Refresh::start(Arc::new(target)));
+        } else if self.filter_ids - live > self.filter_ids / 4 {
+            self.refresh = Some(Refresh::start(filter));
+        }
+        Ok(())
+    }
+
+    fn merge_step(&mut self, core: &Core) -> Result<bool> {
+        if self.merging.is_none() {
+            self.plan_merge(core)?;
+        }
+        let Some(merging) = &mut self.merging else { return Ok(false) };
+        let stepped = merging.step();
+        let Some(run) = stepped.inspect_err(|_| self.merging = None)? else { return Ok(true) };
+        let inputs = self.merging.take().expect("it was stepped just now").inputs().to_vec();
+        let is_input = |number: u64| inputs.iter().any(|input| input.spec().number == number);
+        let facts = core.manifest_facts();
+        self.catalog.install(|manifest| {
+            facts.apply(manifest);
+            manifest.runs.retain(|entry| !is_input(entry.number));
+            add_run(manifest, &run);
+        })?;
+        core.gate.update(|view| {
+            let at = view.runs.iter().position(|r| is_input(r.spec().number)).unwrap_or(0);
+            view.runs.retain(|r| !is_input(r.spec().number));
+            view.runs.insert(at, Arc::clone(&run));
+        });
+        for input in &inputs {
+            core.remove_file(&names::run(&core.dir, input.spec().number));
+        }
+        core.counters.merged.fetch_add(1, Ordering::Relaxed);
+        core.counters.run_bytes_written.fetch_add(run.bytes(), Ordering::Relaxed);
+        tracing::debug!(run = run.spec().number, inputs = inputs.len(), "merged runs");
+        Ok(true)
+    }
+
+    fn plan_merge(&mut self, core: &Core) -> Result<()> {
+        let manifest = &self.catalog.manifest;
+        let infos: Vec<RunInfo> = manifest.runs.iter()
+            .map(|r| RunInfo { number: r.number, generation: r.generation, records: r.records })
+            .collect();
+        let (active, runs) = {
+            let view = core.gate.enter();
+            let oldest = view.frozen.last().map_or(view.active.generation, |f| f.mem.generation);
+            (oldest, view.runs.clone())
+        };
+        let chosen = plan_merge(&infos, active, Core::table_limit(&core.options) as u64);
+        let inputs: Vec<Arc<Run>> =
+            runs.into_iter().filter(|run| chosen.contains(&run.spec().number)).collect();
+        let Some(first) = inputs.first() else { return Ok(()) };
+        let bytes = |runs: &[Arc<Run>]| runs.iter().map(|run| run.bytes()).sum::<u64>();
+        let all: u64 = manifest.runs.iter().map(|run| run.bytes).sum();
+        if core.options.max_bytes.is_some_and(|most| all + bytes(&inputs) > most * 3 / 4) {
+            return Ok(());
+        }
+        let (generation, ticks) = (first.spec().generation, first.ticks());
+        let number = manifest.next_run;
+        self.catalog.manifest.next_run += 1;
+        let target = self.target(core, number, generation, ticks);
+        self.merging = Some(Merging::start(inputs, target)?);
+        Ok(())
+    }
+
+    /// Has an empty table ready for the next rotation.
+    fn prepare_spare(&mut self, core: &Core) -> Result<bool> {
+        let used = {
+            let view = core.gate.enter();
+            view.active.ids() * 2 > Core::table_limit(&core.options)
+        };
+        if !used || lock(&core.spare).is_some() {
+            return Ok(false);
+        }
+        let table = Table::new(Core::bucket_bits(&core.options));
+        let mut table = table.map_err(|e| Error::io("allocate a table of", &core.dir, e))?;
+        // Touches every page, so that callers do not have to.
+        table.clear();
+        *lock(&core.spare) = Some(table);
+        Ok(true)
+    }
+
+    fn target(&self, core: &Core, number: u64, generation: u64, ticks: Ticks) -> RunTarget {
+        RunTarget {
+            storage: std::sync::Arc::clone(&core.options.storage),
+            dir: core.dir.clone(),
+            store: core.store,
+            number,
+            generation,
+            ticks,
+            read_mode: core.options.read_mode,
+        }
+    }
+
+    /// How long nothing needs to be done.
+    fn nap(&self, core: &Core, now: Timestamp) -> Duration {
+        let expiry = self.catalog.manifest.generations.first();
+        let expiry = expiry.map(|oldest| oldest.ticks.end() + core.window);
+        let rotation = {
+            let view = core.gate.enter();
+            view.segment.as_ref().map(|_| view.active.ticks.end())
+        };
+        let due = expiry.into_iter().chain(rotation).filter(|&at| at > now).min();
+        let nap = due.and_then(|at| core.clock.time_until(at)).unwrap_or(NAP_MAX);
+        let nap = match core.options.durability {
+            Durability::Interval(most) => nap.min(most / 2),
+            _ => nap,
+        };
+        nap.clamp(NAP_MIN, NAP_MAX)
+    }
+}
+
+/// For how many ids a filter is made, and its blocks, in a store that has `live` ids in runs.
+pub(crate) fn filter_size(options: &crate::config::Options, live: u64) -> (u64, u64) {
+    let table = Core::table_limit(options) as u64;
+    let capacity = options.expected_ids.max(live * 2).max(table * 4);
+    let most = options.memory_budget / 2 / 64;
+    let blocks = params::blocks_for(capacity, options.filter_bits_per_id).min(most.max(1));
+    (capacity, blocks)
+}
+
+fn add_run(manifest: &mut Manifest, run: &Run) {
+    let spec = run.spec();
+    manifest.runs.push(RunEntry {
+        number: spec.number,
+        generation: spec.generation,
+        records: run.records(),
+        bytes: run.bytes(),
+    });
+    manifest.runs.sort_by_key(|run| (run.generation, run.number));
+    if manifest.generations.iter().all(|generation| generation.number != spec.generation) {
+        let entry = GenerationEntry { number: spec.generation, ticks: spec.ticks };
+        manifest.generations.push(entry);
+        manifest.generations.sort_by_key(|generation| generation.number);
+    }
+}
