@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `disk` | real files |
+//! | `mmap` | mappings of them; all mapping unsafe |
 //! | `region` | bytes of an immutable file, mapped or held |
 //!
 //! The engine never sees `std::fs`. A test can therefore put a storage underneath that fails, tears
@@ -15,6 +16,7 @@ use std::io;
 use std::path::Path;
 
 pub(crate) mod disk;
+mod mmap;
 mod region;
 
 pub use region::Region;
@@ -24,7 +26,8 @@ pub use region::Region;
 /// Names are durable only after [`Storage::sync_dir`] on their folder, contents only after
 /// [`File::sync_data`] or [`File::sync_all`].
 pub trait Storage: Send + Sync + fmt::Debug + 'static {
-    /// Creates a folder and its parents, readable by the owner alone. An existing folder is fine.
+    /// Creates a folder and its parents, readable by the owner alone, and makes their names durable.
+    /// An existing folder is fine.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// The names of the entries of a folder, in no order.

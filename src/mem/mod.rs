@@ -1,0 +1,11 @@
+//! Large tables in memory: where they come from, and how their misses are made to overlap.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `words` | a zeroed array of atomic words in huge pages |
+//! | `prefetch` | hints for cache lines that are needed soon |
+
+pub(crate) mod prefetch;
+mod words;
+
+pub(crate) use words::Words;

@@ -1,0 +1,147 @@
+use super::super::{read_exact_at, write_all_at};
+use super::*;
+
+fn scratch() -> (tempfile::TempDir, Disk) {
+    (tempfile::tempdir().expect("scratch folder"), Disk)
+}
+
+#[test]
+fn bytes_come_back_by_reading_and_by_mapping() {
+    let (dir, disk) = scratch();
+    let path = dir.path().join("a");
+    let file = disk.create(&path).unwrap();
+    write_all_at(&*file, b"hello", 3).unwrap();
+    file.sync_data().unwrap();
+    let mut buf = [1; 8];
+    read_exact_at(&*file, &mut buf, 0).unwrap();
+    assert_eq!(&buf, b"\0\0\0hello");
+    assert_eq!(file.read_at(&mut buf, 8).unwrap(), 0);
+
+    let region = disk.open(&path).unwrap().map(8).unwrap();
+    assert_eq!(&*region, b"\0\0\0hello");
+    disk.remove(&path).unwrap();
+    assert_eq!(&region[3..], b"hello", "a mapping outlives the name");
+    assert_eq!(
+        file.map(9).unwrap_err().kind(),
+        io::ErrorKind::UnexpectedEof
+    );
+    assert!(file.map(0).unwrap().is_empty());
+}
+
+#[test]
+fn create_never_reuses_a_file() {
+    let (dir, disk) = scratch();
+    let path = dir.path().join("a");
+    disk.create(&path).unwrap();
+    assert_eq!(
+        disk.create(&path).unwrap_err().kind(),
+        io::ErrorKind::AlreadyExists
+    );
+    let missing = dir.path().join("b");
+    assert_eq!(
+        disk.open(&missing).unwrap_err().kind(),
+        io::ErrorKind::NotFound
+    );
+    assert_eq!(
+        disk.open_write(&missing).unwrap_err().kind(),
+        io::ErrorKind::NotFound
+    );
+}
+
+#[test]
+fn allocate_extends_with_zeros_and_keeps_what_is_there() {
+    let (dir, disk) = scratch();
+    let file = disk.create(&dir.path().join("a")).unwrap();
+    write_all_at(&*file, b"kept", 0).unwrap();
+    file.allocate(0, 1 << 16).unwrap();
+    file.allocate(0, 16).unwrap();
+    file.allocate(7, 0).unwrap();
+    assert_eq!(file.len().unwrap(), 1 << 16);
+    let bytes = file.map(1 << 16).unwrap();
+    assert_eq!(&bytes[..4], b"kept");
+    assert!(bytes[4..].iter().all(|&byte| byte == 0));
+    file.truncate(2).unwrap();
+    assert_eq!(file.len().unwrap(), 2);
+}
+
+#[test]
+fn rename_replaces_and_list_names_everything() {
+    let (dir, disk) = scratch();
+    let sub = dir.path().join("x/y");
+    disk.create_dir(&sub).unwrap();
+    disk.create_dir(&sub).unwrap();
+    let (old, new) = (sub.join("old"), sub.join("new"));
+    write_all_at(&*disk.create(&old).unwrap(), b"old", 0).unwrap();
+    write_all_at(&*disk.create(&new).unwrap(), b"new", 0).unwrap();
+    disk.rename(&new, &old).unwrap();
+    disk.sync_dir(&sub).unwrap();
+    assert_eq!(disk.list(&sub).unwrap(), ["old"]);
+    assert_eq!(&*disk.open(&old).unwrap().map(3).unwrap(), b"new");
+    assert_eq!(disk.list(dir.path()).unwrap(), ["x"]);
+    assert!(disk.list(&new).is_err());
+}
+
+#[test]
+fn a_link_and_a_copy_hold_the_same_bytes() {
+    let (dir, disk) = scratch();
+    let [from, linked, copied] = ["from", "linked", "copied"].map(|name| dir.path().join(name));
+    write_all_at(&*disk.create(&from).unwrap(), b"bytes", 0).unwrap();
+    disk.link(&from, &linked).unwrap();
+    assert_eq!(
+        disk.link(&from, &linked).unwrap_err().kind(),
+        io::ErrorKind::AlreadyExists
+    );
+    copy(&from, &copied).unwrap();
+    assert!(copy(&from, &copied).is_err());
+    disk.remove(&from).unwrap();
+    for path in [linked, copied] {
+        assert_eq!(&*disk.open(&path).unwrap().map(5).unwrap(), b"bytes");
+    }
+}
+
+#[test]
+fn a_lock_has_one_holder_and_names_it() {
+    let (dir, disk) = scratch();
+    let path = dir.path().join("lock");
+    assert_eq!(holder(&path), None);
+    let held = disk.lock(&path).unwrap().expect("free");
+    assert!(disk.lock(&path).unwrap().is_none());
+    if cfg!(unix) {
+        assert_eq!(holder(&path), Some(std::process::id()));
+    }
+    drop(held);
+    assert!(disk.lock(&path).unwrap().is_some());
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_the_owners_alone_and_links_are_refused() {
+    use std::os::unix::fs::{MetadataExt, symlink};
+    let (dir, disk) = scratch();
+    let [target, link, sub] = ["target", "link", "sub"].map(|name| dir.path().join(name));
+    disk.create(&target).unwrap();
+    disk.create_dir(&sub).unwrap();
+    assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(&sub).unwrap().mode() & 0o777, 0o700);
+
+    symlink(&target, &link).unwrap();
+    for refused in [disk.open(&link).map(drop), disk.open_write(&link).map(drop)] {
+        assert!(refused.unwrap_err().to_string().contains("symbolic link"));
+    }
+    assert!(disk.lock(&link).is_err());
+    assert_eq!(
+        disk.create(&link).unwrap_err().kind(),
+        io::ErrorKind::AlreadyExists
+    );
+}
+
+/// `/dev/full` has no room for anything; what it says is what a full disk says.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_apart() {
+    let file = Disk.open_write(Path::new("/dev/full")).unwrap();
+    assert_eq!(
+        file.write_at(b"x", 0).unwrap_err().kind(),
+        io::ErrorKind::StorageFull
+    );
+}
