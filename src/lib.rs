@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod error;
+mod filter;
 mod format;
 mod index;
 mod key;
