@@ -1,20 +1,36 @@
 //! firstseen: has this id been seen inside the time window?
 #![allow(dead_code, unused_imports)]
 
+mod compaction;
+mod config;
 mod error;
 mod filter;
 mod format;
+mod identity;
 mod index;
 mod key;
 mod log;
 mod mem;
 mod sync;
+mod run;
+mod store;
 mod sys;
 mod time;
+mod verdict;
+mod window;
 
+pub use config::{Builder, Durability, TimeSource};
 pub use error::{Corruption, Error, Result};
+pub use identity::IdentityKind;
 pub use key::Fingerprint;
+pub use run::ReadMode;
+pub use store::{ClockCheck, Recovery, Stats, Store};
 pub use time::{Clock, SystemClock, Timestamp};
+pub use verdict::Verdict;
+
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing;
 
 /// Parts that the crate's own benches and tests reach into. No part of the interface.
 #[cfg(feature = "testing")]

@@ -77,6 +77,11 @@ impl Table {
         ((1 << bucket_bits) + REACH - 1) * BUCKET_WORDS * 8
     }
 
+    /// Bytes of memory that this table takes.
+    pub(crate) fn memory(&self) -> usize {
+        self.words.bytes()
+    }
+
     /// Asks for the cache line that inserting `fingerprint` will write.
     #[inline]
     pub(crate) fn prefetch(&self, fingerprint: Fingerprint) {

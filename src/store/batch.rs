@@ -10,10 +10,14 @@
 //! 4. Stages one frame with what was inserted, leaves the gate, and waits until the frame, and every
 //!    frame that a duplicate verdict may rest on, is as durable as promised.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use super::core::Core;
 use super::counters::Tally;
+use super::rotation::Need;
+use crate::config::TimeSource;
 use crate::error::{Error, Result};
 use crate::filter::WindowFilter;
 use crate::format::frame::{FrameBuffer, FrameKind, call_len_max};
@@ -24,7 +28,7 @@ use crate::sync::Ordering;
 use crate::sync::gate::Inside;
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
-use crate::window::{Again, Sighting, View};
+use crate::window::{Again, MemTable, OpenForgotten, Sighting, View};
 
 /// The most ids of a piece: 64 Ki ids are a megabyte of log.
 pub(crate) const PIECE_MAX: usize = 1 << 16;
@@ -94,10 +98,10 @@ pub(crate) struct Scratch {
 }
 
 /// What a call looks at, once it is inside, and what it has reserved.
-struct Room<'a> {
-    inside: Inside<'a, View>,
+pub(super) struct Room<'a> {
+    pub(super) inside: Inside<'a, View>,
     ids: usize,
-    bytes: u64,
+    pub(super) bytes: u64,
 }
 
 impl Core {
@@ -161,6 +165,33 @@ impl Core {
         self.leave(inside, None, &tally)
     }
 
+    /// Like [`Core::look`], and an id that is twice among the ids is a duplicate of itself.
+    pub(crate) fn look_in_order(
+        &self,
+        ids: &[Fingerprint],
+        moments: Moments<'_>,
+        scratch: &mut Scratch,
+        out: &mut Vec<Verdict>,
+    ) -> Result<()> {
+        let first = out.len();
+        self.look(ids, moments, scratch, out)?;
+        let mut seen = HashMap::new();
+        for (i, &id) in ids.iter().enumerate() {
+            let (verdict, now) = (&mut out[first + i], moments.at(i).now);
+            if *verdict == Verdict::New {
+                match seen.entry(id) {
+                    Entry::Occupied(entry) if *entry.get() + self.window >= now => {
+                        *verdict = Verdict::Duplicate { first_seen: *entry.get() };
+                    }
+                    entry => {
+                        entry.insert_entry(now);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn insert_piece(
         &self,
         ids: &[Fingerprint],
@@ -168,7 +199,7 @@ impl Core {
         scratch: &mut Scratch,
         out: &mut Vec<Verdict>,
     ) -> Result<()> {
-        let room = self.enter_with_room(ids.len(), moments.at(0).now)?;
+        let room = self.enter_with_room(ids.len(), moments.at(0).now, call_len_max(ids.len()))?;
         let view = &*room.inside;
         let ids = &ids[..moments.count_before(ids.len(), view.active.ticks.end())];
         self.clock.advance(moments.at(ids.len() - 1).now);
@@ -199,19 +230,24 @@ impl Core {
     }
 
     /// Enters the gate with room for `ids` ids. Makes room first where there is none.
-    fn enter_with_room(&self, ids: usize, now: Timestamp) -> Result<Room<'_>> {
-        let bytes = call_len_max(ids) as u64;
+    pub(super) fn enter_with_room(
+        &self,
+        ids: usize,
+        now: Timestamp,
+        bytes: usize,
+    ) -> Result<Room<'_>> {
+        let bytes = bytes as u64;
         loop {
             self.check_usable()?;
             let inside = self.gate.enter();
             let view = &*inside;
             let need = if now >= view.active.ticks.end() || !view.active.reserve(ids) {
-                super::rotation::Need::Table
+                Need::Table
             } else if view.segment.as_ref().is_some_and(|segment| segment.reserve(bytes)) {
                 return Ok(Room { inside, ids, bytes });
             } else {
                 view.active.release(ids);
-                super::rotation::Need::Log(bytes)
+                Need::Log(bytes)
             };
             let seen = view.active.clone();
             drop(inside);
@@ -278,7 +314,7 @@ impl Core {
     /// Looks ids, all or those at the indices `only`, up in a frozen table.
     fn look_in_table(
         &self,
-        mem: &crate::window::MemTable,
+        mem: &MemTable,
         ids: &[Fingerprint],
         only: Option<&[u32]>,
         moments: Moments<'_>,
@@ -361,7 +397,7 @@ impl Core {
         view: &View,
         ids: &[Fingerprint],
         moments: Moments<'_>,
-        forgotten: &mut crate::window::OpenForgotten<'_>,
+        forgotten: &mut OpenForgotten<'_>,
         scratch: &mut Scratch,
         verdicts: &mut [Verdict],
     ) {
@@ -463,7 +499,7 @@ impl Core {
     pub(crate) fn judge_times(&self, times: &[Timestamp], moments: &mut Vec<Moment>) {
         let latest = self.clock.latest_believed();
         let complete = Timestamp::from_micros(self.complete_since.load(Ordering::Relaxed));
-        let follows_events = self.clock.source() == crate::config::TimeSource::Event;
+        let follows_events = self.clock.source() == TimeSource::Event;
         let mut now = self.clock.now();
         moments.clear();
         moments.extend(times.iter().map(|&time| {

@@ -103,6 +103,7 @@ impl Upkeep {
         // Only what was acknowledged, or may still be, goes into a run.
         core.acknowledge(lsn)?;
         let run = if mem.ids() == 0 { None } else { Some(self.write_frozen(core, &mem)?) };
+        let first_segment = self.catalog.manifest.first_segment;
         let sealed = self.install_sealed(core, &mem, run.as_ref());
         if let Err(error) = sealed {
             self.mark_in_filter(core, &mem, false);
@@ -111,12 +112,13 @@ impl Upkeep {
             }
             return Err(error);
         }
-        let segments = mem.segments();
         core.gate.update(|view| {
             view.frozen.retain(|frozen| !Arc::ptr_eq(&frozen.mem, &mem));
             view.runs.splice(0..0, run.clone());
         });
-        self.remove_segments(core, &segments);
+        for number in first_segment..self.catalog.manifest.first_segment {
+            core.remove_file(&names::segment(&core.dir, number));
+        }
         core.counters.sealed.fetch_add(1, Ordering::Relaxed);
         if let Some(run) = run {
             core.counters.run_bytes_written.fetch_add(run.bytes(), Ordering::Relaxed);
@@ -181,14 +183,6 @@ impl Upkeep {
                 manifest.next_run += 1;
             }
         })
-    }
-
-    /// Removes the segments of a sealed table that no other table needs.
-    fn remove_segments(&self, core: &Core, segments: &[u64]) {
-        let needed_from = self.catalog.manifest.first_segment;
-        for &number in segments.iter().filter(|&&number| number < needed_from) {
-            core.remove_file(&names::segment(&core.dir, number));
-        }
     }
 
     /// Drops the oldest generation if its last tick has expired.
