@@ -4,6 +4,7 @@
 //! All integers are little-endian.
 
 pub(crate) mod checksum;
+pub(crate) mod run;
 
 /// The version of the format that this build writes, and the newest it reads.
 pub(crate) const VERSION: u32 = 1;
