@@ -11,9 +11,9 @@ mod index;
 mod key;
 mod log;
 mod mem;
-mod sync;
 mod run;
 mod store;
+mod sync;
 mod sys;
 mod time;
 mod verdict;
@@ -36,8 +36,8 @@ pub mod testing;
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::{
-        filter::{Image, RangeBuilder, Reader, WindowFilter, params as filter_params},
-        mem::{Words, prefetch},
-    };
+    pub use crate::filter::{Image, RangeBuilder, Reader, WindowFilter, params as filter_params};
+    pub use crate::mem::{Words, prefetch};
+    pub use crate::run::harness as run;
+    pub use crate::sys::{File, Region};
 }

@@ -7,6 +7,7 @@ pub(crate) mod checksum;
 pub(crate) mod frame;
 pub(crate) mod manifest;
 pub(crate) mod names;
+pub(crate) mod run;
 pub(crate) mod segment;
 pub(crate) mod superblock;
 

@@ -326,8 +326,15 @@ impl Work {
 
     /// Notes, after everything went well, how much of each segment is written and synced.
     fn note_lengths(&mut self) {
-        for Extent { segment, offset, bytes } in &self.extents {
-            segment.written.store(offset + bytes.len() as u64, Ordering::Relaxed);
+        for Extent {
+            segment,
+            offset,
+            bytes,
+        } in &self.extents
+        {
+            segment
+                .written
+                .store(offset + bytes.len() as u64, Ordering::Relaxed);
         }
         if self.sync {
             for segment in self.dirty.drain(..) {

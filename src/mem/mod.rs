@@ -5,7 +5,7 @@
 //! | `words` | a zeroed array of atomic words in huge pages |
 //! | `prefetch` | hints for cache lines that are needed soon |
 
-pub(crate) mod prefetch;
+pub mod prefetch;
 mod words;
 
-pub(crate) use words::Words;
+pub use words::Words;

@@ -6,7 +6,7 @@
 
 /// The line that `place` starts in will be read.
 #[inline(always)]
-pub(crate) fn read<T>(place: &T) {
+pub fn read<T>(place: &T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     to_second_level(place);
     #[cfg(all(target_arch = "aarch64", not(miri)))]
@@ -21,7 +21,7 @@ pub(crate) fn read<T>(place: &T) {
 
 /// The line that `place` starts in will be written, or read and then written.
 #[inline(always)]
-pub(crate) fn write<T>(place: &T) {
+pub fn write<T>(place: &T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     to_second_level(place);
     #[cfg(all(target_arch = "aarch64", not(miri)))]

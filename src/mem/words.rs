@@ -14,18 +14,18 @@ use crate::sync::AtomicU64;
 /// A fixed number of words, all zero at first, the first of them at the start of a cache line.
 ///
 /// Under loom and Miri the words come from the heap, with the alignment that it gives.
-pub(crate) struct Words {
+pub struct Words {
     storage: storage::Storage,
 }
 
 impl Words {
     /// `len` zeroed words. Fails where the system has no room for them.
-    pub(crate) fn zeroed(len: usize) -> io::Result<Words> {
+    pub fn zeroed(len: usize) -> io::Result<Words> {
         storage::Storage::zeroed(len).map(|storage| Words { storage })
     }
 
     /// The memory that the words take once all are touched.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.len() * size_of::<u64>()
     }
 }

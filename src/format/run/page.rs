@@ -1,0 +1,231 @@
+//! The data page of a run: about 280 sorted records in 4096 bytes.
+//!
+//! A page begins with the top 64 bits of its first record, which times 2^64 is its *base*. The space
+//! from the base on is cut into 64 equal *buckets*, so narrow that a full page normally spans most of
+//! them; a record keeps only its distance from the start of its bucket and its tick, bit-packed. How
+//! many records lie in each bucket stands in 64 nibbles. That saves `log2(records) + 6 - log2(280)`
+//! bits of each fingerprint.
+//!
+//! A lookup reads the first cache line (base, count, nibbles) and the one or two lines that hold the
+//! four or five records of one bucket. A page is closed when it is full, when the next record lies
+//! beyond the last bucket, or when a bucket would hold a 16th record; so every set of fingerprints
+//! can be stored, and evenly spread ones, which is what a keyed hash gives, densely.
+
+use super::super::checksum::Salt;
+use super::super::{PAGE, put_u64, u64_at};
+use super::shape::{BUCKETS, Shape};
+use super::{Flaw, Page, check, seal};
+use crate::key::Fingerprint;
+
+/// Records that a bucket can count.
+const BUCKET_MAX: u32 = 15;
+
+/// Where the count of records stands, and how the page goes on.
+const COUNT_AT: usize = 8;
+const NIBBLES_AT: usize = 10;
+pub(super) const BODY_AT: usize = 42;
+
+fn base_of(hi: u64) -> u128 {
+    u128::from(hi) << 64
+}
+
+/// A data page in the making.
+#[derive(Debug)]
+pub(crate) struct PageBuilder {
+    shape: Shape,
+    page: Box<Page>,
+    base_hi: u64,
+    count: usize,
+    bucket: u32,
+    in_bucket: u32,
+}
+
+impl PageBuilder {
+    pub(crate) fn new(shape: Shape) -> PageBuilder {
+        PageBuilder {
+            shape,
+            page: Box::new([0; PAGE]),
+            base_hi: 0,
+            count: 0,
+            bucket: 0,
+            in_bucket: 0,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Top 64 bits of the first record.
+    pub(crate) fn base_hi(&self) -> u64 {
+        self.base_hi
+    }
+
+    /// Adds a record above all others of the page. `false`, and nothing done, if the page must be
+    /// closed first; never on an empty page.
+    #[inline]
+    pub(crate) fn push(&mut self, fingerprint: Fingerprint, tick: u8) -> bool {
+        if self.count == 0 {
+            self.base_hi = fingerprint.hi;
+        } else if self.count == self.shape.capacity() {
+            return false;
+        }
+        let delta = fingerprint.as_u128() - base_of(self.base_hi);
+        let Some((bucket, remainder)) = self.shape.place(delta) else {
+            return false;
+        };
+        if bucket != self.bucket {
+            (self.bucket, self.in_bucket) = (bucket, 0);
+        } else if self.in_bucket == BUCKET_MAX {
+            return false;
+        }
+        self.in_bucket += 1;
+        self.page[NIBBLES_AT + bucket as usize / 2] += 1 << (bucket % 2 * 4);
+        let (at, shift) = self.shape.position(self.count);
+        let bytes: &mut [u8; 16] = (&mut self.page[at..at + 16]).try_into().expect("16 bytes");
+        let record = (remainder << 8 | u128::from(tick)) << shift;
+        *bytes = (u128::from_le_bytes(*bytes) | record).to_le_bytes();
+        self.count += 1;
+        true
+    }
+
+    /// The finished page, to stand at `offset`.
+    pub(crate) fn seal(&mut self, salt: Salt, offset: u64) -> &Page {
+        put_u64(&mut self.page[..], 0, self.base_hi);
+        self.page[COUNT_AT..COUNT_AT + 2].copy_from_slice(&(self.count as u16).to_le_bytes());
+        seal(&mut self.page, salt, offset);
+        &self.page
+    }
+
+    /// Starts the next page.
+    pub(crate) fn clear(&mut self) {
+        self.page.fill(0);
+        (self.count, self.bucket, self.in_bucket) = (0, 0, 0);
+    }
+}
+
+/// A data page whose checksum and counts are known to be right.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PageView<'a> {
+    page: &'a Page,
+    shape: Shape,
+}
+
+impl<'a> PageView<'a> {
+    /// Checks everything that reading the page relies on.
+    pub(crate) fn check(
+        page: &'a Page,
+        shape: Shape,
+        salt: Salt,
+        offset: u64,
+    ) -> Result<PageView<'a>, Flaw> {
+        check(page, salt, offset, "run page")?;
+        let view = PageView { page, shape };
+        let (count, counted) = (
+            view.count(),
+            (0..4).map(|i| nibble_sum(view.nibbles(i))).sum(),
+        );
+        if count == 0 || count > shape.capacity() || count != counted {
+            let expected = format!("1 to {}, the {counted} of its buckets", shape.capacity());
+            return Err(Flaw::new(
+                offset + COUNT_AT as u64,
+                "count of a run page",
+                expected,
+                count,
+            ));
+        }
+        Ok(view)
+    }
+
+    /// A page that [`PageView::check`] accepted before.
+    pub(crate) fn trusted(page: &'a Page, shape: Shape) -> PageView<'a> {
+        PageView { page, shape }
+    }
+
+    pub(crate) fn base_hi(self) -> u64 {
+        u64_at(self.page, 0)
+    }
+
+    pub(crate) fn count(self) -> usize {
+        usize::from(u16::from_le_bytes([
+            self.page[COUNT_AT],
+            self.page[COUNT_AT + 1],
+        ]))
+    }
+
+    /// The tick of `fingerprint`, if it is in this page.
+    #[inline]
+    pub(crate) fn find(self, fingerprint: Fingerprint) -> Option<u8> {
+        let delta = fingerprint.as_u128().checked_sub(base_of(self.base_hi()))?;
+        let (bucket, remainder) = self.shape.place(delta)?;
+        let word = self.nibbles(bucket as usize / 16);
+        let shift = bucket % 16 * 4;
+        let mut from = nibble_sum(word & ((1 << shift) - 1));
+        for earlier in 0..bucket as usize / 16 {
+            from += nibble_sum(self.nibbles(earlier));
+        }
+        let in_bucket = (word >> shift & 15) as usize;
+        (from..from + in_bucket)
+            .map(|index| self.record(index))
+            .find(|record| record >> 8 == remainder)
+            .map(|record| record as u8)
+    }
+
+    /// The first record's fingerprint.
+    pub(crate) fn first(self) -> Fingerprint {
+        let bucket = (0..BUCKETS)
+            .find(|&bucket| self.in_bucket(bucket) > 0)
+            .unwrap_or_default();
+        self.fingerprint(bucket, self.record(0))
+    }
+
+    /// Appends the records to `out`; they are in strictly ascending order.
+    pub(crate) fn decode(self, offset: u64, out: &mut Vec<(Fingerprint, u8)>) -> Result<(), Flaw> {
+        let width = self.shape.bucket_width();
+        let (mut index, mut below) = (0, None);
+        for bucket in 0..BUCKETS {
+            for _ in 0..self.in_bucket(bucket) {
+                let record = self.record(index);
+                let fingerprint = self.fingerprint(bucket, record);
+                if record >> 8 >= width || below >= Some(fingerprint) {
+                    let (expected, found) = (format!("above {below:?}"), fingerprint);
+                    return Err(Flaw::new(offset, "order of a run page", expected, found));
+                }
+                out.push((fingerprint, record as u8));
+                below = Some(fingerprint);
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn fingerprint(self, bucket: u32, record: u128) -> Fingerprint {
+        let delta = self.shape.bucket_start(bucket) + (record >> 8);
+        Fingerprint::from_u128(base_of(self.base_hi()).wrapping_add(delta))
+    }
+
+    fn in_bucket(self, bucket: u32) -> u8 {
+        self.page[NIBBLES_AT + bucket as usize / 2] >> (bucket % 2 * 4) & 15
+    }
+
+    /// The counts of 16 buckets.
+    fn nibbles(self, index: usize) -> u64 {
+        u64_at(self.page, NIBBLES_AT + index * 8)
+    }
+
+    /// Remainder and, in the low 8 bits, tick. The load may touch the checksum, never go beyond.
+    #[inline]
+    fn record(self, index: usize) -> u128 {
+        let (at, shift) = self.shape.position(index);
+        let bytes = self.page[at..at + 16].try_into().expect("16 bytes");
+        let kept = u128::MAX >> (120 - self.shape.remainder_bits());
+        u128::from_le_bytes(bytes) >> shift & kept
+    }
+}
+
+/// The sum of the 16 nibbles of a word.
+#[inline]
+fn nibble_sum(word: u64) -> usize {
+    let pairs = (word & 0x0f0f_0f0f_0f0f_0f0f) + (word >> 4 & 0x0f0f_0f0f_0f0f_0f0f);
+    (pairs.wrapping_mul(0x0101_0101_0101_0101) >> 56) as usize
+}

@@ -1,0 +1,147 @@
+//! How the records of one run are packed: chosen once, from how many there will be.
+
+use super::SUM_AT;
+use super::page::BODY_AT;
+
+/// Buckets of a page.
+pub(super) const BUCKETS: u32 = 64;
+
+/// The widest record that can start at any bit and still be loaded as 16 bytes.
+const WIDTH_UNALIGNED_MAX: u32 = 128 - 7;
+
+/// How the records of one run are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Bits of a record's distance from the start of its bucket.
+    remainder_bits: u32,
+    /// Width of a bucket in units of 2^(remainder_bits - 16).
+    bucket_scale: u32,
+    /// Bits from one record to the next.
+    width: u32,
+    capacity: usize,
+}
+
+impl Shape {
+    /// So that a bucket is at least 2^64 wide and the first record of a page always fits.
+    const BITS_MIN: u32 = 80;
+    /// So that a record fits 128 bits.
+    const BITS_MAX: u32 = 120;
+    const SCALE_BITS: u32 = 16;
+
+    /// A shape by its two parameters, if they are in range.
+    pub(crate) fn new(remainder_bits: u32, bucket_scale: u32) -> Option<Shape> {
+        let bits_fit = (Self::BITS_MIN..=Self::BITS_MAX).contains(&remainder_bits);
+        if !bits_fit || !(1..=1 << Self::SCALE_BITS).contains(&bucket_scale) {
+            return None;
+        }
+        let width = match remainder_bits + 8 {
+            width @ ..=WIDTH_UNALIGNED_MAX => width,
+            _ => 128,
+        };
+        Some(Shape {
+            remainder_bits,
+            bucket_scale,
+            width,
+            capacity: (SUM_AT - BODY_AT) * 8 / width as usize,
+        })
+    }
+
+    /// The shape for a run of `expected` evenly spread records: the narrowest in which a page is
+    /// normally closed because it is full.
+    ///
+    /// A full page's span varies by 6 % (one over the root of its records). With 4.5 % of slack
+    /// early closing costs as much as one more bit a record would, so that is the least; where the
+    /// bits allow more the slack is a fifth, not more, because a wider bucket holds more records and
+    /// only 15 can be counted.
+    pub(crate) fn for_expected(expected: u64) -> Shape {
+        let spacing = u128::MAX / u128::from(expected.max(1));
+        for bits in Self::BITS_MIN..=Self::BITS_MAX {
+            let widest = Shape::new(bits, 1 << Self::SCALE_BITS).expect("bits in range");
+            let snug = (spacing / u128::from(BUCKETS)).saturating_mul(widest.capacity as u128);
+            if widest.bucket_width() >= snug.saturating_add(snug / 22) || bits == Self::BITS_MAX {
+                let roomy = snug.saturating_add(snug / 5) >> (bits - Self::SCALE_BITS);
+                let scale = roomy.clamp(1, 1 << Self::SCALE_BITS) as u32;
+                return Shape::new(bits, scale).expect("scale in range");
+            }
+        }
+        unreachable!("the loop returns at its last turn")
+    }
+
+    pub(crate) fn remainder_bits(self) -> u32 {
+        self.remainder_bits
+    }
+
+    pub(crate) fn bucket_scale(self) -> u32 {
+        self.bucket_scale
+    }
+
+    /// Records of a full page.
+    pub(crate) fn capacity(self) -> usize {
+        self.capacity
+    }
+
+    fn unit_bits(self) -> u32 {
+        self.remainder_bits - Self::SCALE_BITS
+    }
+
+    pub(super) fn bucket_width(self) -> u128 {
+        u128::from(self.bucket_scale) << self.unit_bits()
+    }
+
+    /// Bucket and remainder of a record `delta` above the base; `None` beyond the last bucket.
+    #[inline]
+    pub(super) fn place(self, delta: u128) -> Option<(u32, u128)> {
+        let units = delta >> self.unit_bits();
+        if units >= u128::from(BUCKETS * self.bucket_scale) {
+            return None;
+        }
+        let bucket = units as u32 / self.bucket_scale;
+        Some((bucket, delta - self.bucket_start(bucket)))
+    }
+
+    #[inline]
+    pub(super) fn bucket_start(self, bucket: u32) -> u128 {
+        u128::from(bucket * self.bucket_scale) << self.unit_bits()
+    }
+
+    /// Byte and bit within it at which record `index` begins.
+    #[inline]
+    pub(super) fn position(self, index: usize) -> (usize, u32) {
+        let bit = index * self.width as usize;
+        (BODY_AT + bit / 8, (bit % 8) as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_record_of_a_page_always_fits() {
+        for expected in [0, 1, 100, 10_000_000, 1 << 50, u64::MAX] {
+            let shape = Shape::for_expected(expected);
+            assert!(shape.place(u128::from(u64::MAX)).is_some(), "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn more_records_take_fewer_bits_each() {
+        let bits = |expected| Shape::for_expected(expected).remainder_bits();
+        assert_eq!(
+            (bits(1_000), bits(10_000_000), bits(100_000_000)),
+            (120, 107, 104)
+        );
+        assert_eq!(Shape::for_expected(10_000_000).capacity(), 281);
+    }
+
+    #[test]
+    fn a_place_is_a_bucket_and_what_is_left() {
+        let shape = Shape::new(107, 50_000).unwrap();
+        let width = shape.bucket_width();
+        assert_eq!(shape.place(0), Some((0, 0)));
+        assert_eq!(shape.place(5 * width + 3), Some((5, 3)));
+        assert_eq!(shape.place(64 * width - 1), Some((63, width - 1)));
+        assert_eq!(shape.place(64 * width), None);
+        assert_eq!(shape.bucket_start(5), 5 * width);
+    }
+}

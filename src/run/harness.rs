@@ -1,0 +1,65 @@
+//! Runs for benches: plain numbers in and out.
+
+use std::path::Path;
+
+use super::{Merge, ReadMode, Run, RunSpec, RunWriter, Sorted};
+use crate::error::Result;
+use crate::key::Fingerprint;
+use crate::sys::File;
+use crate::time::{Ticks, Timestamp};
+
+const STORE: [u8; 16] = *b"a store of bench";
+
+/// An open run.
+#[derive(Debug)]
+pub struct BenchRun(Run);
+
+/// Writes ascending records as a run; returns the length of the file.
+pub fn write(file: Box<dyn File>, path: &Path, records: &[(u128, u8)]) -> Result<u64> {
+    let spec = RunSpec {
+        store: STORE,
+        number: 1,
+        generation: 1,
+        ticks: Ticks {
+            base: Timestamp::MIN,
+            micros: 1,
+        },
+        expected: records.len() as u64,
+        filter_bits_per_id: 10,
+    };
+    let mut writer = RunWriter::new(file, path, spec)?;
+    for &(bits, tick) in records {
+        writer.push(Fingerprint::from_u128(bits), tick)?;
+    }
+    Ok(writer.finish()?.bytes)
+}
+
+impl BenchRun {
+    /// Opens what [`write`] wrote.
+    pub fn open(file: Box<dyn File>, path: &Path, mode: ReadMode) -> Result<BenchRun> {
+        Run::open(file, path.to_path_buf(), &STORE, 1, mode).map(BenchRun)
+    }
+
+    /// The tick of a fingerprint.
+    #[inline]
+    pub fn get(&self, bits: u128) -> Result<Option<u8>> {
+        Ok(self.0.get(Fingerprint::from_u128(bits))?.tick)
+    }
+
+    /// What the filter says of a fingerprint.
+    #[inline]
+    pub fn may_contain(&self, bits: u128) -> Result<bool> {
+        self.0.filter_may_contain(Fingerprint::from_u128(bits))
+    }
+}
+
+/// Merges runs; returns how many records came out.
+pub fn merge(runs: &[BenchRun]) -> Result<u64> {
+    let mut merge = Merge::new(runs.iter().map(|run| run.0.cursor()).collect())?;
+    let mut records = 0;
+    while let Some(record) = merge.next_record()? {
+        std::hint::black_box(record);
+        records += 1;
+    }
+    Ok(records)
+}

@@ -1,0 +1,306 @@
+//! Reads a run: does this fingerprint stand here, and with which tick?
+//!
+//! What is read is checked before it is used: a mapped page the first time after opening, remembered
+//! in a bit; a page read by position every time.
+
+use std::path::PathBuf;
+
+use super::directory::Directory;
+use super::filter::{self, Block};
+use super::open::{read_exact, read_page};
+use super::{BATCH_PAGES, Cursor, RunSpec, prefetch};
+use crate::error::Result;
+use crate::format::PAGE;
+use crate::format::checksum::Salt;
+use crate::format::run::page::PageView;
+use crate::format::run::{Flaw, Footer, Header, PAGE_U64, Page, check};
+use crate::key::Fingerprint;
+use crate::sync::{AtomicU64, Ordering};
+use crate::sys::{File, Region};
+use crate::time::Ticks;
+
+/// How a run's pages are read.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReadMode {
+    /// Through a memory mapping: fastest, and the page cache is the only memory. A medium that fails
+    /// to deliver a page, or a file that somebody cuts while it is open, ends the process with
+    /// SIGBUS.
+    #[default]
+    Mapped,
+    /// By positioned reads, one of 4 KiB for each hit: a medium that fails is an error. Filters are
+    /// held in memory.
+    Positioned,
+}
+
+/// An open run.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(super) file: Box<dyn File>,
+    pub(super) path: PathBuf,
+    pub(super) header: Header,
+    pub(super) footer: Footer,
+    pub(super) salt: Salt,
+    pub(super) starts: Directory,
+    pub(super) len: u64,
+    pub(super) source: Source,
+}
+
+#[derive(Debug)]
+pub(super) enum Source {
+    Mapped {
+        region: Region,
+        /// A bit for every page of the file: it was checked and found good. Relaxed throughout: the
+        /// bytes do not change, so whoever misses a bit only checks once more.
+        checked: Box<[AtomicU64]>,
+    },
+    Positioned {
+        filter: Box<[Block]>,
+    },
+}
+
+/// What a lookup found and what it cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lookup {
+    /// The tick in which the id was first seen; `None` if it is not in the run.
+    pub(crate) tick: Option<u8>,
+    /// Data pages looked at: one, or none below the first record. More only where ids that share
+    /// their top 64 bits cross a page.
+    pub(crate) pages: u32,
+}
+
+/// Data pages read together, 256 KiB of them, of which the first is page `first`.
+#[derive(Debug, Default)]
+pub(super) struct ReadAhead {
+    first: usize,
+    bytes: Vec<u8>,
+}
+
+/// The data page that a fingerprint belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place(Option<usize>);
+
+impl Run {
+    /// Whether `fingerprint` may be in the run; `false` is certain.
+    #[inline]
+    pub(crate) fn filter_may_contain(&self, fingerprint: Fingerprint) -> Result<bool> {
+        let block = filter::block_of(fingerprint, self.header.filter_blocks);
+        let bytes = match &self.source {
+            Source::Positioned { filter } => filter[block as usize].bytes(),
+            Source::Mapped { region, checked } => {
+                let (page, at) = filter::place_of(block);
+                let offset = (1 + page) * PAGE_U64;
+                let page = self.mapped(region, checked, offset, |page| {
+                    check(page, self.salt, offset, "run filter")
+                })?;
+                filter::block_at(page, at)
+            }
+        };
+        Ok(filter::may_contain(bytes, fingerprint))
+    }
+
+    /// Asks for the cache line that [`Run::filter_may_contain`] will read.
+    #[inline]
+    pub(crate) fn prefetch_filter(&self, fingerprint: Fingerprint) {
+        let block = filter::block_of(fingerprint, self.header.filter_blocks);
+        match &self.source {
+            Source::Positioned { filter } => prefetch::read(&filter[block as usize]),
+            Source::Mapped { region, .. } => {
+                let (page, at) = filter::place_of(block);
+                prefetch::read(&region[((1 + page) * PAGE_U64) as usize + at]);
+            }
+        }
+    }
+
+    /// Asks for the cache line at which [`Run::locate`] will begin.
+    #[inline]
+    pub(crate) fn prefetch_directory(&self, fingerprint: Fingerprint) {
+        if let Some(start) = self.starts.guess(fingerprint.hi) {
+            prefetch::read(start);
+        }
+    }
+
+    /// The page that [`Run::get_at`] will read for `fingerprint`.
+    #[inline]
+    pub(crate) fn locate(&self, fingerprint: Fingerprint) -> Place {
+        Place(self.starts.last_at_most(fingerprint.hi))
+    }
+
+    /// Asks for the first cache line of a page. By positioned reads there is nothing to ask for.
+    #[inline]
+    pub(crate) fn prefetch_page(&self, place: Place) {
+        if let (Source::Mapped { region, .. }, Some(page)) = (&self.source, place.0) {
+            prefetch::read(&region[self.page_offset(page) as usize]);
+        }
+    }
+
+    /// Looks `fingerprint` up.
+    #[inline]
+    pub(crate) fn get(&self, fingerprint: Fingerprint) -> Result<Lookup> {
+        self.get_at(self.locate(fingerprint), fingerprint)
+    }
+
+    /// Looks `fingerprint` up at the place that [`Run::locate`] gave for it.
+    #[inline]
+    pub(crate) fn get_at(&self, place: Place, fingerprint: Fingerprint) -> Result<Lookup> {
+        let Some(mut page) = place.0 else {
+            return Ok(Lookup {
+                tick: None,
+                pages: 0,
+            });
+        };
+        for pages in 1.. {
+            // If this page begins above, with the same top bits, the page before may hold it.
+            let (tick, go_back) = self.with_page(page, |view| match view.find(fingerprint) {
+                None => (
+                    None,
+                    view.base_hi() == fingerprint.hi && view.first() > fingerprint,
+                ),
+                found => (found, false),
+            })?;
+            if !go_back || page == 0 {
+                return Ok(Lookup { tick, pages });
+            }
+            page -= 1;
+        }
+        unreachable!("there are fewer pages than numbers")
+    }
+
+    /// All records, ascending.
+    pub(crate) fn cursor(&self) -> Cursor<'_> {
+        self.cursor_from(0)
+    }
+
+    /// The records whose top 64 bits are `hi` or more, ascending.
+    pub(crate) fn cursor_from(&self, hi: u64) -> Cursor<'_> {
+        Cursor::new(
+            self,
+            self.starts.first_reaching(hi),
+            Fingerprint { hi, lo: 0 },
+        )
+    }
+
+    pub(crate) fn records(&self) -> u64 {
+        self.footer.records
+    }
+
+    /// Length of the file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.len
+    }
+
+    /// Memory beside the page cache.
+    pub(crate) fn memory(&self) -> usize {
+        let source = match &self.source {
+            Source::Mapped { checked, .. } => size_of_val(&**checked),
+            Source::Positioned { filter } => size_of_val(&**filter),
+        };
+        self.starts.bytes() + source
+    }
+
+    pub(crate) fn ticks(&self) -> Ticks {
+        self.header.ticks
+    }
+
+    /// Smallest and largest tick; 255 and 0 in an empty run.
+    pub(crate) fn tick_range(&self) -> (u8, u8) {
+        (self.footer.earliest, self.footer.latest)
+    }
+
+    /// What the run was created with.
+    pub(crate) fn spec(&self) -> RunSpec {
+        RunSpec {
+            store: self.header.store,
+            number: self.header.number,
+            generation: self.header.generation,
+            ticks: self.header.ticks,
+            expected: self.header.expected,
+            filter_bits_per_id: self.header.filter_bits_per_id,
+        }
+    }
+
+    /// Where data page `page` stands in the file.
+    #[inline]
+    pub(super) fn page_offset(&self, page: usize) -> u64 {
+        self.header.data_offset() + page as u64 * PAGE_U64
+    }
+
+    /// Checks a data page and that it is the one the directory knows.
+    pub(super) fn view<'a>(&self, bytes: &'a Page, page: usize) -> Result<PageView<'a>, Flaw> {
+        let offset = self.page_offset(page);
+        let view = PageView::check(bytes, self.header.shape, self.salt, offset)?;
+        match view.base_hi() == self.starts[page] {
+            true => Ok(view),
+            false => Err(Flaw::new(
+                offset,
+                "start of a run page",
+                format!("{:016x}", self.starts[page]),
+                format!("{:016x}", view.base_hi()),
+            )),
+        }
+    }
+
+    /// The bytes of a data page, unchecked: mapped, or by way of `ahead`.
+    pub(super) fn page_in_order<'a>(
+        &'a self,
+        page: usize,
+        ahead: &'a mut ReadAhead,
+    ) -> Result<&'a Page> {
+        let bytes = match &self.source {
+            Source::Mapped { region, .. } => &region[self.page_offset(page) as usize..][..PAGE],
+            Source::Positioned { .. } => {
+                if !(ahead.first..ahead.first + ahead.bytes.len() / PAGE).contains(&page) {
+                    let count = (self.starts.len() - page).min(BATCH_PAGES);
+                    ahead.first = page;
+                    ahead.bytes.resize(count * PAGE, 0);
+                    let offset = self.page_offset(page);
+                    read_exact(&*self.file, &self.path, &mut ahead.bytes, offset)?;
+                }
+                &ahead.bytes[(page - ahead.first) * PAGE..][..PAGE]
+            }
+        };
+        Ok(bytes.try_into().expect("a page"))
+    }
+
+    #[inline]
+    fn with_page<T>(&self, page: usize, read: impl FnOnce(PageView<'_>) -> T) -> Result<T> {
+        match &self.source {
+            Source::Mapped { region, checked } => {
+                let offset = self.page_offset(page);
+                let bytes = self.mapped(region, checked, offset, |bytes| {
+                    self.view(bytes, page).map(drop)
+                })?;
+                Ok(read(PageView::trusted(bytes, self.header.shape)))
+            }
+            Source::Positioned { .. } => self.with_page_read(page, read),
+        }
+    }
+
+    /// Apart, so that mapped lookups do not pay for the buffer.
+    #[inline(never)]
+    fn with_page_read<T>(&self, page: usize, read: impl FnOnce(PageView<'_>) -> T) -> Result<T> {
+        let bytes = read_page(&*self.file, &self.path, self.page_offset(page))?;
+        let view = self
+            .view(&bytes, page)
+            .map_err(|flaw| flaw.of(&self.path))?;
+        Ok(read(view))
+    }
+
+    /// The mapped page at `offset`, checked by `check` unless it was before.
+    #[inline]
+    fn mapped<'a>(
+        &self,
+        region: &'a Region,
+        checked: &[AtomicU64],
+        offset: u64,
+        check: impl FnOnce(&Page) -> Result<(), Flaw>,
+    ) -> Result<&'a Page> {
+        let at = offset as usize;
+        let page: &Page = region[at..at + PAGE].try_into().expect("a page");
+        let (word, bit) = (at / PAGE / 64, 1 << (at / PAGE % 64));
+        if checked[word].load(Ordering::Relaxed) & bit == 0 {
+            check(page).map_err(|flaw| flaw.of(&self.path))?;
+            checked[word].fetch_or(bit, Ordering::Relaxed);
+        }
+        Ok(page)
+    }
+}
