@@ -3,11 +3,14 @@
 
 mod error;
 mod format;
+mod identity;
 mod key;
+mod mem;
 mod sync;
 mod sys;
 mod time;
 
 pub use error::{Corruption, Error, Result};
+pub use identity::IdentityKind;
 pub use key::Fingerprint;
 pub use time::{Clock, SystemClock, Timestamp};

@@ -59,6 +59,7 @@ pub trait Storage: Send + Sync + fmt::Debug + 'static {
 }
 
 /// One open file. All methods may be called from any thread.
+#[allow(clippy::len_without_is_empty)] // Asking can fail, and nobody asks for empty files.
 pub trait File: Send + Sync + fmt::Debug {
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
