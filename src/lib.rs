@@ -8,6 +8,9 @@ mod key;
 mod mem;
 mod sync;
 mod sys;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing;
 mod time;
 
 pub use error::{Corruption, Error, Result};
