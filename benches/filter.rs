@@ -29,25 +29,16 @@ type Build = fn(u64) -> Box<dyn Filter>;
 const CANDIDATES: [(&str, Build); 7] = [
     ("window, 12 bits", |ids| Box::new(Window::new(ids, 12))),
     ("window, 16 bits", |ids| Box::new(Window::new(ids, 16))),
-    ("8 generations, 16 bits", |ids| {
-        Box::new(PerGeneration::new(ids, 16))
-    }),
-    ("tagged, 16-bit entries", |ids| {
-        Box::new(Tagged::<16, 4>::new(ids))
-    }),
-    ("tagged, 32-bit entries", |ids| {
-        Box::new(Tagged::<32, 10>::new(ids))
-    }),
+    ("8 generations, 16 bits", |ids| Box::new(PerGeneration::new(ids, 16))),
+    ("tagged, 16-bit entries", |ids| Box::new(Tagged::<16, 4>::new(ids))),
+    ("tagged, 32-bit entries", |ids| Box::new(Tagged::<32, 10>::new(ids))),
     ("fastbloom, 16 bits", |ids| Box::new(Fast::new(ids, 16))),
-    ("probabilistic-collections, 16 bits", |ids| {
-        Box::new(Record::new(ids, 16))
-    }),
+    ("probabilistic-collections, 16 bits", |ids| Box::new(Record::new(ids, 16))),
 ];
 
 fn main() {
-    let ids = env::var("FIRSTSEEN_BENCH_IDS").map_or(10_000_000, |ids| {
-        ids.parse().expect("FIRSTSEEN_BENCH_IDS is a number")
-    });
+    let ids = env::var("FIRSTSEEN_BENCH_IDS")
+        .map_or(10_000_000, |ids| ids.parse().expect("FIRSTSEEN_BENCH_IDS is a number"));
     let rate = LineRate::new(ids * 2);
     let line_ns = rate.grouped_ns(Duration::from_secs(1));
     let rolling_ns = rate.rolling_ns(Duration::from_secs(1));
@@ -171,9 +162,7 @@ fn sweep(filter: &WindowFilter, ids: u64) {
         let last = *filter.hi_range(range.clone()).end();
         slice.clear();
         for run in &mut runs {
-            slice.extend(iter::from_fn(|| {
-                run.next_if(|fp| (fp.as_u128() >> 64) as u64 <= last)
-            }));
+            slice.extend(iter::from_fn(|| run.next_if(|fp| (fp.as_u128() >> 64) as u64 <= last)));
         }
         let start = Instant::now();
         builder.start(range);
@@ -182,8 +171,5 @@ fn sweep(filter: &WindowFilter, ids: u64) {
         time += start.elapsed();
         swept += slice.len();
     }
-    println!(
-        "sweep of all blocks: {:.1} ns an id",
-        time.as_nanos() as f64 / swept as f64
-    );
+    println!("sweep of all blocks: {:.1} ns an id", time.as_nanos() as f64 / swept as f64);
 }

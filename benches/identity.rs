@@ -24,10 +24,7 @@ fn batches(c: &mut Criterion) {
         let mut group = c.benchmark_group(kind.to_string());
         let fingerprinter = Fingerprinter::new(kind, key);
         let mut out = Vec::new();
-        for (count, size) in SIZES
-            .map(|size| (BATCH, size))
-            .into_iter()
-            .chain([(16, 16), (1, 16)])
+        for (count, size) in SIZES.map(|size| (BATCH, size)).into_iter().chain([(16, 16), (1, 16)])
         {
             let ids = ids(count, size);
             group.throughput(Throughput::Elements(count as u64));

@@ -37,9 +37,7 @@ fn runs(c: &mut Criterion) {
     let path = dir.path().join("bench.run");
     let records = sorted(0..RECORDS);
     let mut group = c.benchmark_group("run");
-    group
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(500));
+    group.sample_size(10).warm_up_time(Duration::from_millis(500));
     group.measurement_time(Duration::from_secs(2));
 
     group.throughput(Throughput::Elements(RECORDS));
@@ -59,17 +57,13 @@ fn runs(c: &mut Criterion) {
         group.bench_function(format!("get hit, {mode:?}"), |b| {
             b.iter(|| {
                 turn += 1;
-                some(0, turn)
-                    .filter(|&bits| run.get(bits).expect("sound").is_some())
-                    .count()
+                some(0, turn).filter(|&bits| run.get(bits).expect("sound").is_some()).count()
             })
         });
         group.bench_function(format!("filter, absent, {mode:?}"), |b| {
             b.iter(|| {
                 turn += 1;
-                some(RECORDS, turn)
-                    .filter(|&bits| run.may_contain(bits).expect("sound"))
-                    .count()
+                some(RECORDS, turn).filter(|&bits| run.may_contain(bits).expect("sound")).count()
             })
         });
     }

@@ -60,9 +60,7 @@ impl TimeSource {
     }
 
     pub(crate) fn from_code(code: u32) -> Option<TimeSource> {
-        [TimeSource::System, TimeSource::Event]
-            .into_iter()
-            .find(|source| source.code() == code)
+        [TimeSource::System, TimeSource::Event].into_iter().find(|source| source.code() == code)
     }
 }
 
@@ -335,29 +333,17 @@ impl Options {
         if let Some(window) = self.window
             && !(WINDOW_MIN..=WINDOW_MAX).contains(&window)
         {
-            return refuse(
-                "window",
-                format!("{window:?} is not within 1 ms and 1000 years"),
-            );
+            return refuse("window", format!("{window:?} is not within 1 ms and 1000 years"));
         }
         if !(2..=64).contains(&self.generations) {
-            return refuse(
-                "generations",
-                format!("{} is not within 2 and 64", self.generations),
-            );
+            return refuse("generations", format!("{} is not within 2 and 64", self.generations));
         }
         if !(8..=32).contains(&self.filter_bits_per_id) {
             let bits = self.filter_bits_per_id;
-            return refuse(
-                "filter_bits_per_id",
-                format!("{bits} is not within 8 and 32"),
-            );
+            return refuse("filter_bits_per_id", format!("{bits} is not within 8 and 32"));
         }
         if self.memory_budget < MEMORY_MIN {
-            return refuse(
-                "memory_budget",
-                format!("{} bytes, under 16 MiB", self.memory_budget),
-            );
+            return refuse("memory_budget", format!("{} bytes, under 16 MiB", self.memory_budget));
         }
         if self.max_bytes.is_some_and(|bytes| bytes < MAX_BYTES_MIN) {
             return refuse("max_bytes", "under 32 MiB".into());
@@ -385,10 +371,7 @@ mod tests {
         assert_eq!(refused(Builder::default().window(Duration::ZERO)), "window");
         assert_eq!(refused(Builder::default().window(Duration::MAX)), "window");
         assert_eq!(refused(Builder::default().generations(1)), "generations");
-        assert_eq!(
-            refused(Builder::default().memory_budget(1)),
-            "memory_budget"
-        );
+        assert_eq!(refused(Builder::default().memory_budget(1)), "memory_budget");
         assert_eq!(refused(Builder::default().max_bytes(1)), "max_bytes");
         assert_eq!(refused(Builder::default().active_ids(0)), "active_ids");
         assert!(Builder::default().options.validate().is_ok());

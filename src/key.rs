@@ -22,10 +22,7 @@ impl Fingerprint {
     /// From one 128-bit number.
     #[must_use]
     pub const fn from_u128(bits: u128) -> Fingerprint {
-        Fingerprint {
-            hi: (bits >> 64) as u64,
-            lo: bits as u64,
-        }
+        Fingerprint { hi: (bits >> 64) as u64, lo: bits as u64 }
     }
 
     /// As one 128-bit number.

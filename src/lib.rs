@@ -19,6 +19,10 @@ mod time;
 mod verdict;
 mod window;
 
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing;
+
 pub use config::{Builder, Durability, TimeSource};
 pub use error::{Corruption, Error, Result};
 pub use identity::IdentityKind;
@@ -27,10 +31,6 @@ pub use run::ReadMode;
 pub use store::{ClockCheck, Recovery, Stats, Store};
 pub use time::{Clock, SystemClock, Timestamp};
 pub use verdict::Verdict;
-
-#[cfg(any(test, feature = "testing"))]
-#[doc(hidden)]
-pub mod testing;
 
 /// Parts that the crate's own benches and tests reach into. No part of the interface.
 #[cfg(feature = "testing")]

@@ -124,10 +124,7 @@ pub(crate) struct Ticks {
 impl Ticks {
     /// Ticks of a generation that starts at `base` and spans `slice`.
     pub(crate) fn new(base: Timestamp, slice: Duration) -> Ticks {
-        Ticks {
-            base,
-            micros: micros(slice).div_ceil(256).max(1),
-        }
+        Ticks { base, micros: micros(slice).div_ceil(256).max(1) }
     }
 
     /// The tick that `time` lies in; times outside the generation fall to its first or last tick.
@@ -138,11 +135,7 @@ impl Ticks {
 
     /// When `tick` starts.
     pub(crate) fn start_of(self, tick: u8) -> Timestamp {
-        Timestamp(
-            self.base
-                .0
-                .saturating_add(self.micros.saturating_mul(u64::from(tick))),
-        )
+        Timestamp(self.base.0.saturating_add(self.micros.saturating_mul(u64::from(tick))))
     }
 
     /// When `tick` ends, which is when the next one starts.
@@ -175,9 +168,7 @@ impl SystemClock {
     /// A clock whose monotonic side starts at zero now.
     #[must_use]
     pub fn new() -> SystemClock {
-        SystemClock {
-            started: Instant::now(),
-        }
+        SystemClock { started: Instant::now() }
     }
 }
 

@@ -1,8 +1,6 @@
 //! Public behaviour, by theme.
 
-use std::time::Duration;
-
-use firstseen::{Durability, Store, TimeSource, Timestamp, Verdict};
+use firstseen::{Store, Verdict};
 
 fn ids(range: std::ops::Range<u64>) -> Vec<[u8; 8]> {
     range.map(u64::to_le_bytes).collect()
@@ -13,20 +11,11 @@ fn the_first_is_new_and_the_others_are_not() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let verdicts = store.check_and_insert(&["a", "b", "a", ""]).unwrap();
-    assert_eq!(
-        verdicts.iter().map(Verdict::is_new).collect::<Vec<_>>(),
-        [true, true, false, true]
-    );
-    assert_eq!(
-        store.contains(&["a", "c", ""]).unwrap(),
-        [true, false, true]
-    );
+    assert_eq!(verdicts.iter().map(Verdict::is_new).collect::<Vec<_>>(), [true, true, false, true]);
+    assert_eq!(store.contains(&["a", "c", ""]).unwrap(), [true, false, true]);
     store.close().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    assert_eq!(
-        store.contains(&["a", "c", ""]).unwrap(),
-        [true, false, true]
-    );
+    assert_eq!(store.contains(&["a", "c", ""]).unwrap(), [true, false, true]);
 }
 
 #[test]

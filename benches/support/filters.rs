@@ -91,10 +91,7 @@ impl Filter for PerGeneration {
     }
 
     fn bytes(&self) -> u64 {
-        self.0
-            .iter()
-            .map(|f| f.blocks() * params::BLOCK_BYTES)
-            .sum()
+        self.0.iter().map(|f| f.blocks() * params::BLOCK_BYTES).sum()
     }
 
     fn lines_per_probe(&self) -> f64 {
@@ -143,10 +140,7 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn new(ids: u64, bits: u32) -> Record {
         let bits = ids * u64::from(bits);
-        Record {
-            filter: RecordBloom::from_item_count(bits as usize, ids as usize),
-            bits,
-        }
+        Record { filter: RecordBloom::from_item_count(bits as usize, ids as usize), bits }
     }
 }
 

@@ -48,11 +48,7 @@ impl LineRate {
         let lines = self.words.as_chunks::<LINE_WORDS>().0;
         self.median_ns(time, |batch| {
             let mut sum = 0;
-            rolling(
-                batch,
-                |at| prefetch::read(&lines[at]),
-                |at| sum += self.read(at),
-            );
+            rolling(batch, |at| prefetch::read(&lines[at]), |at| sum += self.read(at));
             sum
         })
     }

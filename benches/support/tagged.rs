@@ -114,9 +114,7 @@ impl<const LANE: u32, const GENERATION: u32> Filter for Tagged<LANE, GENERATION>
     fn lines_per_probe(&self) -> f64 {
         let mut random = Random(0x7a99);
         let probes = 100_000;
-        let lines: u64 = (0..probes)
-            .map(|_| self.search(random.fingerprint()).1)
-            .sum();
+        let lines: u64 = (0..probes).map(|_| self.search(random.fingerprint()).1).sum();
         lines as f64 / f64::from(probes)
     }
 

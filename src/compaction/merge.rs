@@ -24,12 +24,7 @@ impl Merging {
     pub(crate) fn start(inputs: Vec<Arc<Run>>, target: RunTarget) -> Result<Merging> {
         let expected = inputs.iter().map(|run| run.records()).sum();
         let writer = Some(target.start(expected)?);
-        Ok(Merging {
-            inputs,
-            target,
-            writer,
-            last: None,
-        })
+        Ok(Merging { inputs, target, writer, last: None })
     }
 
     /// The runs that are merged.
@@ -39,16 +34,9 @@ impl Merging {
 
     /// Writes some more records; the finished run once all are written.
     pub(crate) fn step(&mut self) -> Result<Option<Arc<Run>>> {
-        let writer = self
-            .writer
-            .as_mut()
-            .expect("a finished merge takes no steps");
+        let writer = self.writer.as_mut().expect("a finished merge takes no steps");
         let from = self.last.map_or(0, |last| last.hi);
-        let cursors = self
-            .inputs
-            .iter()
-            .map(|run| run.cursor_from(from))
-            .collect();
+        let cursors = self.inputs.iter().map(|run| run.cursor_from(from)).collect();
         let mut written = 0;
         for record in Merge::new(cursors)? {
             let (id, tick) = record?;

@@ -28,11 +28,7 @@ pub(crate) fn plan_merge(runs: &[RunInfo], active: u64, table_limit: u64) -> Vec
     }
     let small = of(active).filter(|run| run.records <= table_limit / SMALL_RUNS as u64);
     let small: Vec<u64> = small.map(|run| run.number).collect();
-    if small.len() >= SMALL_RUNS {
-        small
-    } else {
-        Vec::new()
-    }
+    if small.len() >= SMALL_RUNS { small } else { Vec::new() }
 }
 
 #[cfg(test)]
@@ -40,24 +36,13 @@ mod tests {
     use super::*;
 
     fn runs(list: &[(u64, u64, u64)]) -> Vec<RunInfo> {
-        let run = |&(number, generation, records)| RunInfo {
-            number,
-            generation,
-            records,
-        };
+        let run = |&(number, generation, records)| RunInfo { number, generation, records };
         list.iter().map(run).collect()
     }
 
     #[test]
     fn the_youngest_ended_generation_is_merged_whole() {
-        let runs = runs(&[
-            (1, 1, 9),
-            (2, 1, 9),
-            (3, 2, 9),
-            (4, 2, 9),
-            (5, 3, 9),
-            (6, 3, 9),
-        ]);
+        let runs = runs(&[(1, 1, 9), (2, 1, 9), (3, 2, 9), (4, 2, 9), (5, 3, 9), (6, 3, 9)]);
         assert_eq!(plan_merge(&runs, 3, 10), [3, 4]);
         assert_eq!(plan_merge(&runs, 4, 10), [5, 6]);
         assert_eq!(plan_merge(&runs[..1], 4, 10), [0; 0]);

@@ -24,11 +24,7 @@ pub(crate) struct Refresh {
 impl Refresh {
     /// Starts to rebuild `target`.
     pub(crate) fn start(target: Arc<WindowFilter>) -> Refresh {
-        Refresh {
-            builder: target.range_builder(),
-            target,
-            next: 0,
-        }
+        Refresh { builder: target.range_builder(), target, next: 0 }
     }
 
     /// The filter that is rebuilt. Whatever is sealed meanwhile must be added to it.

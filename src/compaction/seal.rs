@@ -54,10 +54,7 @@ impl RunTarget {
         let path = self.path();
         // A run of this number that is there was left by a step that failed: no list names it.
         let _ = self.storage.remove(&path);
-        let file = self
-            .storage
-            .create(&path)
-            .map_err(|e| Error::io("create", &path, e))?;
+        let file = self.storage.create(&path).map_err(|e| Error::io("create", &path, e))?;
         let spec = RunSpec {
             store: self.store,
             number: self.number,
@@ -71,9 +68,7 @@ impl RunTarget {
 
     /// Makes a run durable and opens it.
     pub(crate) fn finish(&self, writer: RunWriter) -> Result<Arc<Run>> {
-        self.finish_and_open(writer)
-            .map(Arc::new)
-            .inspect_err(|_| self.abandon())
+        self.finish_and_open(writer).map(Arc::new).inspect_err(|_| self.abandon())
     }
 
     /// Removes what was written so far.
@@ -83,14 +78,9 @@ impl RunTarget {
 
     fn finish_and_open(&self, writer: RunWriter) -> Result<Run> {
         writer.finish()?;
-        self.storage
-            .sync_dir(&self.dir)
-            .map_err(|e| Error::io("sync", &self.dir, e))?;
+        self.storage.sync_dir(&self.dir).map_err(|e| Error::io("sync", &self.dir, e))?;
         let path = self.path();
-        let file = self
-            .storage
-            .open(&path)
-            .map_err(|e| Error::io("open", &path, e))?;
+        let file = self.storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
         Run::open(file, path, &self.store, self.number, self.read_mode)
     }
 }

@@ -25,9 +25,9 @@ fn bit(lo: u64, word: usize) -> u32 {
 /// Not 0 when half a block holds the bits of `lo`; `from` is the number of its first word.
 #[inline]
 fn half_holds(half: &[AtomicU64], lo: u64, from: usize) -> u64 {
-    half.iter().zip(from..).fold(1, |all, (word, i)| {
-        all & word.load(Ordering::Relaxed).wrapping_shr(bit(lo, i))
-    })
+    half.iter()
+        .zip(from..)
+        .fold(1, |all, (word, i)| all & word.load(Ordering::Relaxed).wrapping_shr(bit(lo, i)))
 }
 
 /// Whether the block may hold the id; false is certain.

@@ -45,9 +45,6 @@ mod testing {
             bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             bits ^ (bits >> 31)
         };
-        std::iter::repeat_with(move || Fingerprint {
-            hi: next(),
-            lo: next(),
-        })
+        std::iter::repeat_with(move || Fingerprint { hi: next(), lo: next() })
     }
 }

@@ -112,10 +112,7 @@ mod tests {
             let absent = fingerprints(2).take(1_000_000);
             let hits = absent.filter(|&fp| reader.may_contain(fp)).count();
             let ratio = hits as f64 / 1e6 / false_positive_rate(200_000, blocks);
-            assert!(
-                (0.8..1.25).contains(&ratio),
-                "{bits} bits: {ratio} of the expected"
-            );
+            assert!((0.8..1.25).contains(&ratio), "{bits} bits: {ratio} of the expected");
         }
     }
 }

@@ -27,11 +27,7 @@ pub struct RangeBuilder {
 
 impl RangeBuilder {
     pub(super) fn new(place: Place) -> RangeBuilder {
-        RangeBuilder {
-            place,
-            from_block: 0,
-            images: Vec::new(),
-        }
+        RangeBuilder { place, from_block: 0, images: Vec::new() }
     }
 
     /// Starts on another range of blocks, with empty images.
@@ -59,9 +55,7 @@ impl RangeBuilder {
     #[inline]
     pub fn add(&mut self, fp: Fingerprint) {
         let block = self.place.block_of(fp.hi);
-        let at = block
-            .checked_sub(self.from_block)
-            .filter(|&at| at < self.images.len() as u64);
+        let at = block.checked_sub(self.from_block).filter(|&at| at < self.images.len() as u64);
         match at {
             Some(at) => block::add_to_image(&mut self.images[at as usize], fp.lo),
             None => self.refuse(block),
@@ -92,10 +86,7 @@ mod tests {
     use super::*;
 
     fn of_block(place: Place, block: u64) -> Fingerprint {
-        Fingerprint {
-            hi: place.first_hi_of(block),
-            lo: 0,
-        }
+        Fingerprint { hi: place.first_hi_of(block), lo: 0 }
     }
 
     #[test]

@@ -63,11 +63,7 @@ impl WindowFilter {
             .ok()
             .and_then(|blocks| blocks.checked_mul(WORDS))
             .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        Ok(WindowFilter {
-            words: Words::zeroed(words)?,
-            place,
-            ready: AtomicU64::new(0),
-        })
+        Ok(WindowFilter { words: Words::zeroed(words)?, place, ready: AtomicU64::new(0) })
     }
 
     /// The number of blocks.
@@ -231,21 +227,12 @@ mod tests {
     #[test]
     fn what_is_not_ready_may_hold_anything() {
         let filter = WindowFilter::new(1000).unwrap();
-        let of = |block| Fingerprint {
-            hi: filter.first_hi_of(block),
-            lo: 0,
-        };
+        let of = |block| Fingerprint { hi: filter.first_hi_of(block), lo: 0 };
         assert!(filter.may_contain(of(0)));
         filter.set_ready(600);
         let before = filter.reader();
-        assert_eq!(
-            [of(0), of(599)].map(|fp| filter.may_contain(fp)),
-            [false; 2]
-        );
-        assert_eq!(
-            [of(600), of(999)].map(|fp| filter.may_contain(fp)),
-            [true; 2]
-        );
+        assert_eq!([of(0), of(599)].map(|fp| filter.may_contain(fp)), [false; 2]);
+        assert_eq!([of(600), of(999)].map(|fp| filter.may_contain(fp)), [true; 2]);
         filter.set_ready(1000);
         assert!(!filter.may_contain(of(999)));
         assert!(before.may_contain(of(999)), "a view keeps what it knew");

@@ -24,11 +24,7 @@ impl Salt {
 
     /// The checksum of `bytes` that stand at `offset` of the file.
     pub(crate) fn sum(self, offset: u64, bytes: &[u8]) -> u64 {
-        xxh3_64_with_seed(
-            bytes,
-            self.0
-                .wrapping_add(offset.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        )
+        xxh3_64_with_seed(bytes, self.0.wrapping_add(offset.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
 }
 
@@ -41,13 +37,7 @@ mod tests {
         let here = Salt::new(&[1; 16], b"FSRUN\0\0\x01", 7);
         let sum = here.sum(4096, b"page");
         assert_ne!(sum, here.sum(8192, b"page"));
-        assert_ne!(
-            sum,
-            Salt::new(&[1; 16], b"FSRUN\0\0\x01", 8).sum(4096, b"page")
-        );
-        assert_ne!(
-            sum,
-            Salt::new(&[2; 16], b"FSRUN\0\0\x01", 7).sum(4096, b"page")
-        );
+        assert_ne!(sum, Salt::new(&[1; 16], b"FSRUN\0\0\x01", 8).sum(4096, b"page"));
+        assert_ne!(sum, Salt::new(&[2; 16], b"FSRUN\0\0\x01", 7).sum(4096, b"page"));
     }
 }

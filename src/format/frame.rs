@@ -80,8 +80,7 @@ impl FrameBuffer {
 
     /// Adds a fingerprint.
     pub(crate) fn push(&mut self, fingerprint: Fingerprint) {
-        self.bytes
-            .extend_from_slice(&fingerprint.as_u128().to_le_bytes());
+        self.bytes.extend_from_slice(&fingerprint.as_u128().to_le_bytes());
         self.ids += 1;
     }
 
@@ -104,11 +103,7 @@ impl FrameBuffer {
         self.bytes.resize(frame_len(len), 0);
         let sum = payload_sum(&self.bytes[HEADER..]);
         put_u64(&mut self.bytes, 8, sum);
-        put_u32(
-            &mut self.bytes,
-            16,
-            u32::try_from(len).expect("payloads are bounded"),
-        );
+        put_u32(&mut self.bytes, 16, u32::try_from(len).expect("payloads are bounded"));
         self.bytes[20] = kind.code();
         self.bytes[21] = tick;
         put_u64(&mut self.bytes, 24, time.as_micros());
@@ -189,11 +184,7 @@ impl FrameHeader {
         let (ids, ticks) = payload.split_at(payload.len() / each * Fingerprint::BYTES);
         let tick = self.tick;
         let ticks = move |i: usize| ticks.get(i).copied().unwrap_or(tick);
-        Some(
-            fingerprints(ids)
-                .enumerate()
-                .map(move |(i, id)| (id, ticks(i))),
-        )
+        Some(fingerprints(ids).enumerate().map(move |(i, id)| (id, ticks(i))))
     }
 }
 
@@ -227,9 +218,7 @@ mod tests {
     fn read(bytes: &[u8], offset: u64) -> Option<Vec<(Fingerprint, u8)>> {
         let header = FrameHeader::decode(bytes[..HEADER].try_into().unwrap(), salt(), offset)?;
         let payload = &bytes[HEADER..];
-        header
-            .verifies(payload)
-            .then(|| header.records(payload).unwrap().collect())
+        header.verifies(payload).then(|| header.records(payload).unwrap().collect())
     }
 
     #[test]
@@ -238,11 +227,8 @@ mod tests {
         let records = read(uniform.place(salt(), 128, 0), 128).unwrap();
         assert_eq!(records[2], (Fingerprint::from_u128(2 << 100 | 2), 77));
         let mut timed = frame(FrameKind::TimedIds, 3, &[5, 6, 7]);
-        let ticks: Vec<u8> = read(timed.place(salt(), 128, 0), 128)
-            .unwrap()
-            .iter()
-            .map(|r| r.1)
-            .collect();
+        let ticks: Vec<u8> =
+            read(timed.place(salt(), 128, 0), 128).unwrap().iter().map(|r| r.1).collect();
         assert_eq!(ticks, [5, 6, 7]);
         assert!(timed.len().is_multiple_of(ALIGN));
     }

@@ -92,11 +92,7 @@ impl Manifest {
         put(&[u64::from(self.slices) | u64::from(self.time_source) << 32]);
         put(&[self.high_water.as_micros(), self.complete_since.as_micros()]);
         put(&[self.first_segment, self.next_run, self.next_generation]);
-        put(&[
-            count(self.generations.len()),
-            count(self.runs.len()),
-            count(self.forgotten.len()),
-        ]);
+        put(&[count(self.generations.len()), count(self.runs.len()), count(self.forgotten.len())]);
         put(&[self.last_segment, 0]);
         for g in &self.generations {
             put(&[g.number, g.ticks.base.as_micros(), g.ticks.micros]);
@@ -126,13 +122,7 @@ impl Manifest {
     pub(crate) fn decode(bytes: &[u8], store: &StoreId, path: &Path) -> Result<Manifest> {
         let corrupt = |offset: usize, expected: String, found: String| {
             let (path, offset) = (path.to_path_buf(), offset as u64);
-            Error::from(Corruption {
-                path,
-                offset,
-                what: "manifest",
-                expected,
-                found,
-            })
+            Error::from(Corruption { path, offset, what: "manifest", expected, found })
         };
         if bytes.len() < HEADER + 8 || &bytes[..8] != MAGIC {
             let found = format!("{} bytes", bytes.len());
@@ -141,38 +131,23 @@ impl Manifest {
         let version = u32_at(bytes, 8);
         if version != VERSION {
             let path = path.to_path_buf();
-            return Err(Error::Version {
-                path,
-                found: version,
-                supported: VERSION,
-            });
+            return Err(Error::Version { path, found: version, supported: VERSION });
         }
         let end = bytes.len() - 8;
-        let (sum, stored) = (
-            Salt::new(store, MAGIC, 0).sum(0, &bytes[..end]),
-            u64_at(bytes, end),
-        );
+        let (sum, stored) = (Salt::new(store, MAGIC, 0).sum(0, &bytes[..end]), u64_at(bytes, end));
         if sum != stored {
             let found = format!("{stored:016x}");
             return Err(corrupt(end, format!("checksum {sum:016x}"), found));
         }
         let word = |i: usize| u64_at(bytes, 8 + i * 8);
         let [generations, runs, forgotten] = [word(9), word(10), word(11)];
-        let expected = [
-            (generations, GENERATION),
-            (runs, RUN),
-            (forgotten, FORGOTTEN),
-        ]
-        .iter()
-        .try_fold(HEADER + 8, |len, &(n, each)| {
-            usize::try_from(n).ok()?.checked_mul(each)?.checked_add(len)
-        });
+        let expected = [(generations, GENERATION), (runs, RUN), (forgotten, FORGOTTEN)]
+            .iter()
+            .try_fold(HEADER + 8, |len, &(n, each)| {
+                usize::try_from(n).ok()?.checked_mul(each)?.checked_add(len)
+            });
         if expected != Some(bytes.len()) {
-            return Err(corrupt(
-                80,
-                "counts that fill the file".into(),
-                format!("{end} bytes"),
-            ));
+            return Err(corrupt(80, "counts that fill the file".into(), format!("{end} bytes")));
         }
         Ok(decode_lists(bytes, &word))
     }
@@ -198,14 +173,8 @@ fn decode_lists(bytes: &[u8], word: &dyn Fn(usize) -> u64) -> Manifest {
         generations: generations
             .chunks_exact(GENERATION)
             .map(|g| {
-                let ticks = Ticks {
-                    base: time(u64_at(g, 8)),
-                    micros: u64_at(g, 16).max(1),
-                };
-                GenerationEntry {
-                    number: u64_at(g, 0),
-                    ticks,
-                }
+                let ticks = Ticks { base: time(u64_at(g, 8)), micros: u64_at(g, 16).max(1) };
+                GenerationEntry { number: u64_at(g, 0), ticks }
             })
             .collect(),
         runs: runs
@@ -220,10 +189,7 @@ fn decode_lists(bytes: &[u8], word: &dyn Fn(usize) -> u64) -> Manifest {
         forgotten: forgotten
             .chunks_exact(FORGOTTEN)
             .map(|f| ForgottenEntry {
-                fingerprint: Fingerprint {
-                    lo: u64_at(f, 0),
-                    hi: u64_at(f, 8),
-                },
+                fingerprint: Fingerprint { lo: u64_at(f, 0), hi: u64_at(f, 8) },
                 at: time(u64_at(f, 16)),
                 seen_again: time(u64_at(f, 24)),
             })
@@ -236,10 +202,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Manifest {
-        let ticks = Ticks {
-            base: Timestamp::from_secs(1),
-            micros: 17,
-        };
+        let ticks = Ticks { base: Timestamp::from_secs(1), micros: 17 };
         Manifest {
             sequence: 8,
             window: 86_400_000_000,
@@ -252,15 +215,7 @@ mod tests {
             next_run: 12,
             next_generation: 13,
             generations: vec![GenerationEntry { number: 3, ticks }],
-            runs: vec![
-                RunEntry {
-                    number: 5,
-                    generation: 3,
-                    records: 100,
-                    bytes: 8192
-                };
-                2
-            ],
+            runs: vec![RunEntry { number: 5, generation: 3, records: 100, bytes: 8192 }; 2],
             forgotten: vec![ForgottenEntry {
                 fingerprint: Fingerprint::from_u128(u128::MAX - 5),
                 at: Timestamp::from_secs(3),
@@ -272,10 +227,7 @@ mod tests {
     #[test]
     fn round_trips() {
         let bytes = sample().encode(&[4; 16]);
-        assert_eq!(
-            Manifest::decode(&bytes, &[4; 16], Path::new("MANIFEST")).unwrap(),
-            sample()
-        );
+        assert_eq!(Manifest::decode(&bytes, &[4; 16], Path::new("MANIFEST")).unwrap(), sample());
     }
 
     #[test]

@@ -74,14 +74,7 @@ mod tests {
 
     #[test]
     fn other_names_are_foreign() {
-        for name in [
-            "",
-            "1.log",
-            "000000000001",
-            "000000000001.txt",
-            "+00000000001.log",
-            "notes",
-        ] {
+        for name in ["", "1.log", "000000000001", "000000000001.txt", "+00000000001.log", "notes"] {
             assert_eq!(parse(name), Kind::Foreign, "{name}");
         }
     }

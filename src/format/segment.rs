@@ -64,13 +64,7 @@ impl SegmentHeader {
         }
         let corrupt = |offset: usize, expected: String, found: String| {
             let (path, offset) = (path.to_path_buf(), offset as u64);
-            Error::from(Corruption {
-                path,
-                offset,
-                what: "log segment header",
-                expected,
-                found,
-            })
+            Error::from(Corruption { path, offset, what: "log segment header", expected, found })
         };
         let bytes = &bytes[..BYTES];
         let sum = Salt::new(store, MAGIC, number).sum(0, &bytes[..SUM_AT]);
@@ -78,20 +72,14 @@ impl SegmentHeader {
         let version = u32_at(bytes, 8);
         if &bytes[..8] == MAGIC && version > VERSION {
             let path = path.to_path_buf();
-            return Err(Error::Version {
-                path,
-                found: version,
-                supported: VERSION,
-            });
+            return Err(Error::Version { path, found: version, supported: VERSION });
         }
         if sum != stored {
             let found = format!("{stored:016x}");
             return Err(corrupt(SUM_AT, format!("checksum {sum:016x}"), found));
         }
-        let ticks = Ticks {
-            base: Timestamp::from_micros(u64_at(bytes, 48)),
-            micros: u64_at(bytes, 56),
-        };
+        let ticks =
+            Ticks { base: Timestamp::from_micros(u64_at(bytes, 48)), micros: u64_at(bytes, 56) };
         if ticks.micros == 0 {
             return Err(corrupt(56, "a tick of at least 1 us".into(), "0 us".into()));
         }
@@ -110,31 +98,16 @@ mod tests {
     use super::*;
 
     fn sample() -> SegmentHeader {
-        let ticks = Ticks {
-            base: Timestamp::from_secs(7),
-            micros: 13,
-        };
-        SegmentHeader {
-            store: [5; 16],
-            number: 4,
-            generation: 2,
-            ticks,
-            previous_len: 999,
-        }
+        let ticks = Ticks { base: Timestamp::from_secs(7), micros: 13 };
+        SegmentHeader { store: [5; 16], number: 4, generation: 2, ticks, previous_len: 999 }
     }
 
     #[test]
     fn round_trips_and_belongs_to_one_place() {
         let (bytes, path) = (sample().encode(), Path::new("4.log"));
-        assert_eq!(
-            SegmentHeader::decode(&bytes, &[5; 16], 4, path).unwrap(),
-            Some(sample())
-        );
+        assert_eq!(SegmentHeader::decode(&bytes, &[5; 16], 4, path).unwrap(), Some(sample()));
         assert!(SegmentHeader::decode(&bytes, &[5; 16], 5, path).is_err());
         assert!(SegmentHeader::decode(&bytes, &[6; 16], 4, path).is_err());
-        assert_eq!(
-            SegmentHeader::decode(&[0; BYTES], &[5; 16], 4, path).unwrap(),
-            None
-        );
+        assert_eq!(SegmentHeader::decode(&[0; BYTES], &[5; 16], 4, path).unwrap(), None);
     }
 }

@@ -28,9 +28,7 @@ pub(crate) struct Superblock {
 
 impl std::fmt::Debug for Superblock {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Superblock")
-            .field("identity", &self.identity)
-            .finish_non_exhaustive()
+        f.debug_struct("Superblock").field("identity", &self.identity).finish_non_exhaustive()
     }
 }
 
@@ -53,13 +51,7 @@ impl Superblock {
     pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<Superblock> {
         let corrupt = |offset: u64, expected: String, found: String| {
             let path = path.to_path_buf();
-            Corruption {
-                path,
-                offset,
-                what: "store file",
-                expected,
-                found,
-            }
+            Corruption { path, offset, what: "store file", expected, found }
         };
         if bytes.len() < 12 || &bytes[..8] != MAGIC {
             let found = format!("{} does not start as a store file does", path.display());
@@ -69,11 +61,7 @@ impl Superblock {
         let version = u32_at(bytes, 8);
         if version != VERSION {
             let path = path.to_path_buf();
-            return Err(Error::Version {
-                path,
-                found: version,
-                supported: VERSION,
-            });
+            return Err(Error::Version { path, found: version, supported: VERSION });
         }
         if bytes.len() != BYTES {
             let found = format!("{} bytes", bytes.len());
@@ -100,21 +88,13 @@ mod tests {
     use super::*;
 
     fn sample() -> Superblock {
-        Superblock {
-            store: [3; 16],
-            identity: 1,
-            key: [9; 16],
-            created: 1_700_000_000_000_000,
-        }
+        Superblock { store: [3; 16], identity: 1, key: [9; 16], created: 1_700_000_000_000_000 }
     }
 
     #[test]
     fn round_trips() {
         let bytes = sample().encode();
-        assert_eq!(
-            Superblock::decode(&bytes, Path::new("STORE")).unwrap(),
-            sample()
-        );
+        assert_eq!(Superblock::decode(&bytes, Path::new("STORE")).unwrap(), sample());
     }
 
     #[test]
@@ -123,16 +103,10 @@ mod tests {
         for bit in 0..BYTES * 8 {
             let mut damaged = bytes;
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                Superblock::decode(&damaged, Path::new("STORE")).is_err(),
-                "bit {bit}"
-            );
+            assert!(Superblock::decode(&damaged, Path::new("STORE")).is_err(), "bit {bit}");
         }
         for len in 0..BYTES {
-            assert!(
-                Superblock::decode(&bytes[..len], Path::new("STORE")).is_err(),
-                "{len} bytes"
-            );
+            assert!(Superblock::decode(&bytes[..len], Path::new("STORE")).is_err(), "{len} bytes");
         }
     }
 

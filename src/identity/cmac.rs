@@ -46,11 +46,7 @@ impl Cmac {
         let mut zero = Block::default();
         aes.encrypt_block(&mut zero);
         let first = double(u128::from_be_bytes(zero.0));
-        Cmac {
-            aes,
-            whole: first.swap_bytes(),
-            padded: double(first).swap_bytes(),
-        }
+        Cmac { aes, whole: first.swap_bytes(), padded: double(first).swap_bytes() }
     }
 
     pub(super) fn fingerprint(&self, id: &[u8]) -> Fingerprint {
@@ -109,10 +105,7 @@ impl Cmac {
         let mut waiting = ids.iter().enumerate();
         let mut next = || {
             let (index, id) = waiting.next()?;
-            Some(Lane {
-                index,
-                rest: Some(id.as_ref()),
-            })
+            Some(Lane { index, rest: Some(id.as_ref()) })
         };
         let mut lanes = [Lane::default(); LANES];
         let mut blocks = [Block::default(); LANES];
@@ -183,10 +176,7 @@ fn partial(bytes: &[u8]) -> Word {
         return Word::from(u32::from_le_bytes(*head))
             | Word::from(u32::from_le_bytes(*tail)) << (8 * (len - 4));
     }
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |word, &byte| word << 8 | Word::from(byte))
+    bytes.iter().rev().fold(0, |word, &byte| word << 8 | Word::from(byte))
 }
 
 #[inline]
@@ -238,10 +228,7 @@ mod tests {
         for (id, mac) in macs {
             assert_eq!(cmac.fingerprint(id), mac);
         }
-        assert_eq!(
-            batch(&cmac, &macs.map(|(id, _)| id)),
-            macs.map(|(_, mac)| mac)
-        );
+        assert_eq!(batch(&cmac, &macs.map(|(id, _)| id)), macs.map(|(_, mac)| mac));
     }
 
     #[test]
@@ -275,10 +262,7 @@ mod tests {
         for id in (0..1000_u128).map(|i| (i * i).to_be_bytes()) {
             let mut block = Block::from(cmac.fingerprint(&id).as_u128().to_be_bytes());
             aes.decrypt_block(&mut block);
-            assert_eq!(
-                (Word::from_le_bytes(block.0) ^ cmac.whole).to_le_bytes(),
-                id
-            );
+            assert_eq!((Word::from_le_bytes(block.0) ^ cmac.whole).to_le_bytes(), id);
         }
     }
 

@@ -68,9 +68,7 @@ impl IdentityKind {
 
     /// The kind that is written so.
     pub(crate) fn from_code(code: u32) -> Option<IdentityKind> {
-        [IdentityKind::AesCmac, IdentityKind::Xxh3]
-            .into_iter()
-            .find(|kind| kind.code() == code)
+        [IdentityKind::AesCmac, IdentityKind::Xxh3].into_iter().find(|kind| kind.code() == code)
     }
 }
 
@@ -176,10 +174,7 @@ mod tests {
             assert_eq!(kind.to_string().parse::<IdentityKind>().unwrap(), kind);
         }
         let error = "md5".parse::<IdentityKind>().unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "option identity: there is no \"md5\"; choose aes-cmac or xxh3"
-        );
+        assert_eq!(error, "option identity: there is no \"md5\"; choose aes-cmac or xxh3");
     }
 
     #[test]
@@ -196,10 +191,7 @@ mod tests {
 
     #[test]
     fn debug_hides_the_key() {
-        assert_eq!(
-            format!("{:?}", Identity::new(IdentityKind::Xxh3, [7; 16])),
-            "Identity(xxh3)"
-        );
+        assert_eq!(format!("{:?}", Identity::new(IdentityKind::Xxh3, [7; 16])), "Identity(xxh3)");
     }
 
     /// Bytes on disk depend on these: they change only with the format's version.

@@ -25,14 +25,7 @@ impl Table {
     /// The content, ascending. Nobody may insert while it is read.
     pub(crate) fn drain(&self) -> Drain<'_> {
         let overflow = self.overflow();
-        Drain {
-            table: self,
-            bucket: 0,
-            sorted: Vec::new(),
-            next: 0,
-            overflow,
-            next_overflow: 0,
-        }
+        Drain { table: self, bucket: 0, sorted: Vec::new(), next: 0, overflow, next_overflow: 0 }
     }
 }
 
@@ -53,8 +46,7 @@ impl Drain<'_> {
             }
             self.take_overflow();
         }
-        self.sorted
-            .sort_unstable_by_key(|&(fingerprint, _)| fingerprint);
+        self.sorted.sort_unstable_by_key(|&(fingerprint, _)| fingerprint);
         true
     }
 

@@ -21,10 +21,7 @@ fn race(ids: &'static [Fingerprint]) -> (Arc<Table>, Vec<Insert>) {
             thread::spawn(move || table.insert(id, tick as u8))
         })
         .collect();
-    let told = threads
-        .into_iter()
-        .map(|thread| thread.join().unwrap())
-        .collect();
+    let told = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     (table, told)
 }
 
@@ -33,10 +30,7 @@ fn of_two_insertions_of_one_id_exactly_one_wins() {
     loom::model(|| {
         const ID: Fingerprint = Fingerprint::from_u128(7 << 64 | 9);
         let (table, told) = race(&[ID, ID]);
-        let winner = told
-            .iter()
-            .position(|&told| told == Insert::Inserted)
-            .unwrap();
+        let winner = told.iter().position(|&told| told == Insert::Inserted).unwrap();
         assert_eq!(told[1 - winner], Insert::Present { tick: winner as u8 });
         assert_eq!(table.get(ID), Some(winner as u8));
     });

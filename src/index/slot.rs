@@ -28,18 +28,9 @@ const TICK_SHIFT: u32 = 48;
 const TICK_MASK: u64 = 0xff << TICK_SHIFT;
 
 const _: () = {
-    assert!(
-        DISPLACEMENT_SHIFT + DISPLACEMENT_BITS <= 62,
-        "the flags follow the displacement"
-    );
-    assert!(
-        TICK_SHIFT + 8 == DISPLACEMENT_SHIFT,
-        "the tick precedes the displacement"
-    );
-    assert!(
-        64 - BUCKET_BITS_MIN == TICK_SHIFT,
-        "the largest rest ends where the tick starts"
-    );
+    assert!(DISPLACEMENT_SHIFT + DISPLACEMENT_BITS <= 62, "the flags follow the displacement");
+    assert!(TICK_SHIFT + 8 == DISPLACEMENT_SHIFT, "the tick precedes the displacement");
+    assert!(64 - BUCKET_BITS_MIN == TICK_SHIFT, "the largest rest ends where the tick starts");
 };
 
 /// How fingerprints are packed in a table of `2^bucket_bits` home buckets.
@@ -82,13 +73,7 @@ impl Layout {
         let home = (bucket - displacement(high)) as u64;
         let rest = high & (u64::MAX >> self.bucket_bits);
         let lo = if high & LOW_IS_ZERO == 0 { low } else { 0 };
-        (
-            Fingerprint {
-                hi: home << (64 - self.bucket_bits) | rest,
-                lo,
-            },
-            tick(high),
-        )
+        (Fingerprint { hi: home << (64 - self.bucket_bits) | rest, lo }, tick(high))
     }
 }
 

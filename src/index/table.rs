@@ -137,9 +137,7 @@ impl Table {
 
     /// Makes the table empty again.
     pub(crate) fn clear(&mut self) {
-        self.words
-            .iter()
-            .for_each(|word| word.store(0, Ordering::Relaxed));
+        self.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
         lock(&self.overflow).clear();
         self.overflowed.store(false, Ordering::Relaxed);
     }
@@ -173,10 +171,7 @@ impl Table {
 
     /// The fingerprints that found no slot, ascending.
     pub(super) fn overflow(&self) -> Vec<(Fingerprint, u8)> {
-        lock(&self.overflow)
-            .iter()
-            .map(|(&fingerprint, &tick)| (fingerprint, tick))
-            .collect()
+        lock(&self.overflow).iter().map(|(&fingerprint, &tick)| (fingerprint, tick)).collect()
     }
 
     #[inline]
@@ -219,9 +214,7 @@ fn contend(bucket: &[crate::sync::AtomicU64], s: usize, low: u64, high: u64) -> 
     let decided = bucket[SLOTS + s].compare_exchange(0, high, Ordering::AcqRel, Ordering::Acquire);
     match decided {
         Ok(_) => Some(Insert::Inserted),
-        Err(found) if slot::same(found, high) => Some(Insert::Present {
-            tick: slot::tick(found),
-        }),
+        Err(found) if slot::same(found, high) => Some(Insert::Present { tick: slot::tick(found) }),
         Err(_) => None,
     }
 }
@@ -244,10 +237,7 @@ mod tests {
             assert_eq!(table.insert(spread(n), n as u8), Insert::Inserted);
         }
         for n in 0..100_000 {
-            assert_eq!(
-                table.insert(spread(n), 0),
-                Insert::Present { tick: n as u8 }
-            );
+            assert_eq!(table.insert(spread(n), 0), Insert::Present { tick: n as u8 });
             assert_eq!(table.get(spread(n)), Some(n as u8));
         }
     }
@@ -256,18 +246,12 @@ mod tests {
     fn crowding_one_bucket_overflows_and_loses_nothing() {
         let table = Table::new(BUCKET_BITS_MIN).unwrap();
         let ids = (0..2_000_u128).map(|n| Fingerprint::from_u128(u128::MAX << 20 | n));
-        for id in ids
-            .clone()
-            .chain([0, 1, 1 << 64].map(Fingerprint::from_u128))
-        {
+        for id in ids.clone().chain([0, 1, 1 << 64].map(Fingerprint::from_u128)) {
             assert_eq!(table.insert(id, 9), Insert::Inserted);
             assert_eq!(table.insert(id, 8), Insert::Present { tick: 9 });
         }
         assert!(ids.clone().all(|id| table.get(id) == Some(9)));
-        assert_eq!(
-            table.get(Fingerprint::from_u128(u128::MAX << 20 | 2_000)),
-            None
-        );
+        assert_eq!(table.get(Fingerprint::from_u128(u128::MAX << 20 | 2_000)), None);
         let mut table = table;
         table.clear();
         assert!(ids.into_iter().all(|id| table.get(id).is_none()));
@@ -282,16 +266,9 @@ mod tests {
                 let (table, wins) = (&table, &wins);
                 scope.spawn(move || {
                     for i in 0..wins.len() {
-                        let n = if thread % 2 == 0 {
-                            i
-                        } else {
-                            wins.len() - 1 - i
-                        };
+                        let n = if thread % 2 == 0 { i } else { wins.len() - 1 - i };
                         // Ids in pairs that share their low word.
-                        let id = Fingerprint {
-                            hi: spread(n as u128).hi,
-                            lo: n as u64 / 2,
-                        };
+                        let id = Fingerprint { hi: spread(n as u128).hi, lo: n as u64 / 2 };
                         if table.insert(id, thread as u8) == Insert::Inserted {
                             wins[n].fetch_add(1, Relaxed);
                         }

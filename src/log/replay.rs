@@ -36,26 +36,12 @@ pub(crate) fn replay(
     each: &mut dyn FnMut(u64, &FrameHeader, &[u8]) -> Result<()>,
 ) -> Result<Tail> {
     let len = file.len().map_err(|e| Error::io("read", path, e))?;
-    let mut window = Window {
-        file,
-        path,
-        len,
-        start: 0,
-        bytes: Vec::new(),
-    };
-    let mut tail = Tail {
-        end: SEGMENT_HEADER as u64,
-        torn: 0,
-        synced: 0,
-    };
+    let mut window = Window { file, path, len, start: 0, bytes: Vec::new() };
+    let mut tail = Tail { end: SEGMENT_HEADER as u64, torn: 0, synced: 0 };
     while let Some((header, payload)) = window.frame(salt, tail.end)? {
         if header.kind.is_none() {
             let (path, found) = (path.to_path_buf(), VERSION + 1);
-            return Err(Error::Version {
-                path,
-                found,
-                supported: VERSION,
-            });
+            return Err(Error::Version { path, found, supported: VERSION });
         }
         each(tail.end, &header, payload)?;
         tail.synced = tail.synced.max(header.synced);
@@ -77,10 +63,7 @@ struct Window<'a> {
 impl Window<'_> {
     /// `len` bytes at `offset`; `None` where the file ends before.
     fn get(&mut self, offset: u64, len: usize) -> Result<Option<&[u8]>> {
-        if offset
-            .checked_add(len as u64)
-            .is_none_or(|end| end > self.len)
-        {
+        if offset.checked_add(len as u64).is_none_or(|end| end > self.len) {
             return Ok(None);
         }
         let have = self.start..self.start + self.bytes.len() as u64;
@@ -118,9 +101,7 @@ impl Window<'_> {
         let mut torn = 0;
         let mut offset = end;
         while offset < self.len {
-            let step = usize::try_from(self.len - offset)
-                .unwrap_or(WINDOW)
-                .min(4096);
+            let step = usize::try_from(self.len - offset).unwrap_or(WINDOW).min(4096);
             let block = self.get(offset, step)?.expect("within the file");
             let Some(last) = block.iter().rposition(|&b| b != 0) else {
                 offset += step as u64;

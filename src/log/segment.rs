@@ -46,17 +46,9 @@ impl Segment {
         ticks: Ticks,
     ) -> Result<Segment> {
         let path = names::segment(dir, number);
-        let file = storage
-            .create(&path)
-            .map_err(|e| Error::io("create", &path, e))?;
+        let file = storage.create(&path).map_err(|e| Error::io("create", &path, e))?;
         let segment = Segment {
-            header: SegmentHeader {
-                store,
-                number,
-                generation,
-                ticks,
-                previous_len: 0,
-            },
+            header: SegmentHeader { store, number, generation, ticks, previous_len: 0 },
             path,
             file,
             free: AtomicU64::new(0),
@@ -95,9 +87,7 @@ impl Segment {
     /// [`Segment::extend`].
     pub(crate) fn reserve(&self, bytes: u64) -> bool {
         self.free
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
-                free.checked_sub(bytes)
-            })
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes))
             .is_ok()
     }
 
@@ -120,16 +110,11 @@ impl Segment {
     /// Cuts off the room that was not used. Nobody may append any more.
     pub(crate) fn trim(&self) -> Result<()> {
         let len = self.content_len();
-        self.file
-            .truncate(len)
-            .map_err(|e| Error::io("trim", &self.path, e))
+        self.file.truncate(len).map_err(|e| Error::io("trim", &self.path, e))
     }
 
     /// The header, for a segment that follows one of `previous_len` bytes.
     pub(super) fn header(&self, previous_len: u64) -> SegmentHeader {
-        SegmentHeader {
-            previous_len,
-            ..self.header
-        }
+        SegmentHeader { previous_len, ..self.header }
     }
 }

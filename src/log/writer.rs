@@ -135,9 +135,7 @@ impl Log {
             state.check()?;
             state.sync_wanted |= need == Need::Synced;
             state = if state.leading {
-                self.changed
-                    .wait(state)
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner)
             } else {
                 self.lead(state)
             };
@@ -146,9 +144,7 @@ impl Log {
 
     /// How long the oldest of what is written has waited for a sync.
     pub(crate) fn unsynced_for(&self) -> Duration {
-        lock(&self.state)
-            .dirty_since
-            .map_or(Duration::ZERO, |since| since.elapsed())
+        lock(&self.state).dirty_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Why nothing is written any more, if so.
@@ -234,11 +230,7 @@ impl Log {
     /// After a failure: takes back what was not acknowledged, so that it is not found by a reopen.
     fn cut_off(&self, work: &Work) {
         for segment in &work.dirty {
-            let kept = if self.acknowledge_synced {
-                &segment.synced
-            } else {
-                &segment.written
-            };
+            let kept = if self.acknowledge_synced { &segment.synced } else { &segment.written };
             let kept = kept.load(Ordering::Relaxed);
             if let Err(error) = segment.file.truncate(kept) {
                 let path = segment.path.display();
@@ -251,18 +243,14 @@ impl Log {
 impl State {
     fn check(&self) -> Result<()> {
         match &self.failed {
-            Some(cause) => Err(Error::Poisoned {
-                cause: cause.clone(),
-            }),
+            Some(cause) => Err(Error::Poisoned { cause: cause.clone() }),
             None => Ok(()),
         }
     }
 
     fn stage(&mut self, segment: &Arc<Segment>, bytes: &[u8]) -> Lsn {
         let offset = segment.tail.load(Ordering::Relaxed);
-        segment
-            .tail
-            .store(offset + bytes.len() as u64, Ordering::Relaxed);
+        segment.tail.store(offset + bytes.len() as u64, Ordering::Relaxed);
         match self.pending.last_mut() {
             Some(last) if Arc::ptr_eq(&last.segment, segment) => {
                 last.bytes.extend_from_slice(bytes);
@@ -271,11 +259,7 @@ impl State {
                 let mut buffer = self.spare_buffers.pop().unwrap_or_default();
                 buffer.extend_from_slice(bytes);
                 let segment = Arc::clone(segment);
-                self.pending.push(Extent {
-                    segment,
-                    offset,
-                    bytes: buffer,
-                });
+                self.pending.push(Extent { segment, offset, bytes: buffer });
             }
         }
         self.staged += bytes.len() as u64;
@@ -312,10 +296,7 @@ impl Work {
         if self.sync {
             // Oldest first: a later segment is never durable before an earlier one.
             for segment in &self.dirty {
-                segment
-                    .file
-                    .sync_data()
-                    .map_err(|e| Error::io("sync", &segment.path, e))?;
+                segment.file.sync_data().map_err(|e| Error::io("sync", &segment.path, e))?;
                 let written = segment.written.load(Ordering::Relaxed);
                 segment.synced.store(written, Ordering::Relaxed);
             }
@@ -326,15 +307,8 @@ impl Work {
 
     /// Notes, after everything went well, how much of each segment is written and synced.
     fn note_lengths(&mut self) {
-        for Extent {
-            segment,
-            offset,
-            bytes,
-        } in &self.extents
-        {
-            segment
-                .written
-                .store(offset + bytes.len() as u64, Ordering::Relaxed);
+        for Extent { segment, offset, bytes } in &self.extents {
+            segment.written.store(offset + bytes.len() as u64, Ordering::Relaxed);
         }
         if self.sync {
             for segment in self.dirty.drain(..) {

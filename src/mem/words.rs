@@ -75,17 +75,11 @@ mod storage {
 
     impl Storage {
         pub(super) fn zeroed(len: usize) -> io::Result<Storage> {
-            let bytes = len
-                .checked_mul(size_of::<u64>())
-                .ok_or(io::ErrorKind::OutOfMemory)?;
+            let bytes = len.checked_mul(size_of::<u64>()).ok_or(io::ErrorKind::OutOfMemory)?;
             let slack = if bytes >= HUGE_FROM { HUGE } else { 0 };
             let mapped = bytes.checked_add(slack).ok_or(io::ErrorKind::OutOfMemory)?;
             let mut map = MmapMut::map_anon(mapped.max(1))?;
-            let start = if slack > 0 {
-                map.as_ptr().align_offset(HUGE)
-            } else {
-                0
-            };
+            let start = if slack > 0 { map.as_ptr().align_offset(HUGE) } else { 0 };
             assert!(start <= slack, "the aligned start lies within the slack");
             #[cfg(target_os = "linux")]
             if slack > 0 {
@@ -96,10 +90,7 @@ mod storage {
             let first = unsafe { map.as_mut_ptr().add(start) }.cast::<AtomicU64>();
             assert!(first.addr().is_multiple_of(64), "maps start on a page");
             let first = NonNull::new(first).expect("a mapping is never at address zero");
-            Ok(Storage {
-                words: NonNull::slice_from_raw_parts(first, len),
-                _map: map,
-            })
+            Ok(Storage { words: NonNull::slice_from_raw_parts(first, len), _map: map })
         }
 
         #[inline]

@@ -52,9 +52,7 @@ impl<'a> Cursor<'a> {
                 return Err(error);
             }
             self.page += 1;
-            self.at = self
-                .decoded
-                .partition_point(|&(fingerprint, _)| fingerprint < self.from);
+            self.at = self.decoded.partition_point(|&(fingerprint, _)| fingerprint < self.from);
             if let Some(&record) = self.decoded.get(self.at) {
                 self.at += 1;
                 return Ok(Some(record));

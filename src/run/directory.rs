@@ -52,9 +52,7 @@ impl Directory {
 
     /// The first page that may hold a record of `hi` or above: the last that begins below it.
     pub(super) fn first_reaching(&self, hi: u64) -> usize {
-        self.0
-            .partition_point(|&start| start < hi)
-            .saturating_sub(1)
+        self.0.partition_point(|&start| start < hi).saturating_sub(1)
     }
 
     /// Where `hi` would stand if the pages were evenly spread.

@@ -41,10 +41,7 @@ pub(super) fn block_of(fingerprint: Fingerprint, blocks: u64) -> u64 {
 /// The filter page, counted from the first, and the byte in it at which a block stands.
 #[inline]
 pub(super) fn place_of(block: u64) -> (u64, usize) {
-    (
-        block / BLOCKS_PER_PAGE,
-        (block % BLOCKS_PER_PAGE) as usize * BLOCK,
-    )
+    (block / BLOCKS_PER_PAGE, (block % BLOCKS_PER_PAGE) as usize * BLOCK)
 }
 
 /// The bit that a fingerprint has in each word of its block.
@@ -70,9 +67,7 @@ pub(super) fn may_contain(block: &[u8; BLOCK], fingerprint: Fingerprint) -> bool
     let missing = words
         .iter()
         .zip(masks(fingerprint))
-        .fold(0, |missing, (word, mask)| {
-            missing | (mask & !u64::from_le_bytes(*word))
-        });
+        .fold(0, |missing, (word, mask)| missing | (mask & !u64::from_le_bytes(*word)));
     missing == 0
 }
 
@@ -84,11 +79,7 @@ pub(super) fn block_at(page: &Page, at: usize) -> &[u8; BLOCK] {
 
 /// The blocks of a filter page, without its checksum.
 pub(super) fn blocks_of(page: &Page) -> impl Iterator<Item = Block> {
-    page.as_chunks::<BLOCK>()
-        .0
-        .iter()
-        .take(BLOCKS_PER_PAGE as usize)
-        .map(|&bytes| Block(bytes))
+    page.as_chunks::<BLOCK>().0.iter().take(BLOCKS_PER_PAGE as usize).map(|&bytes| Block(bytes))
 }
 
 #[cfg(test)]

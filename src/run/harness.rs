@@ -20,10 +20,7 @@ pub fn write(file: Box<dyn File>, path: &Path, records: &[(u128, u8)]) -> Result
         store: STORE,
         number: 1,
         generation: 1,
-        ticks: Ticks {
-            base: Timestamp::MIN,
-            micros: 1,
-        },
+        ticks: Ticks { base: Timestamp::MIN, micros: 1 },
         expected: records.len() as u64,
         filter_bits_per_id: 10,
     };

@@ -45,16 +45,9 @@ impl<S: Sorted> Merge<S> {
     /// Takes the first record of each source.
     pub(crate) fn new(mut sources: Vec<S>) -> Result<Merge<S>> {
         let count = sources.len();
-        assert!(
-            count < EXHAUSTED as usize,
-            "more sources than files can be open"
-        );
+        assert!(count < EXHAUSTED as usize, "more sources than files can be open");
         let mut winners = Vec::with_capacity(2 * count);
-        let nobody = Player {
-            fingerprint: u128::MAX,
-            source: EXHAUSTED,
-            tick: 0,
-        };
+        let nobody = Player { fingerprint: u128::MAX, source: EXHAUSTED, tick: 0 };
         winners.resize(count, nobody);
         for (index, source) in sources.iter_mut().enumerate() {
             winners.push(head(source, index as u32)?);
@@ -62,11 +55,8 @@ impl<S: Sorted> Merge<S> {
         let mut losers = vec![nobody; count.max(1)];
         for node in (1..count).rev() {
             let (left, right) = (winners[2 * node], winners[2 * node + 1]);
-            (winners[node], losers[node]) = if right.beats(&left) {
-                (right, left)
-            } else {
-                (left, right)
-            };
+            (winners[node], losers[node]) =
+                if right.beats(&left) { (right, left) } else { (left, right) };
         }
         losers[0] = winners.get(1).copied().unwrap_or(nobody);
         Ok(Merge { sources, losers })
@@ -97,11 +87,7 @@ impl<S: Sorted> Merge<S> {
 impl<S: Sorted> Sorted for Merge<S> {
     #[inline]
     fn next_record(&mut self) -> Result<Option<Record>> {
-        let Player {
-            fingerprint,
-            source,
-            mut tick,
-        } = self.losers[0];
+        let Player { fingerprint, source, mut tick } = self.losers[0];
         if source >= EXHAUSTED {
             return Ok(None);
         }
@@ -131,16 +117,8 @@ impl<S: Sorted> Iterator for Merge<S> {
 #[inline]
 fn head(from: &mut impl Sorted, source: u32) -> Result<Player> {
     Ok(match from.next_record()? {
-        Some((fingerprint, tick)) => Player {
-            fingerprint: fingerprint.as_u128(),
-            source,
-            tick,
-        },
-        None => Player {
-            fingerprint: u128::MAX,
-            source: source | EXHAUSTED,
-            tick: 0,
-        },
+        Some((fingerprint, tick)) => Player { fingerprint: fingerprint.as_u128(), source, tick },
+        None => Player { fingerprint: u128::MAX, source: source | EXHAUSTED, tick: 0 },
     })
 }
 
@@ -161,13 +139,7 @@ mod tests {
 
     fn given(records: impl IntoIterator<Item = (u128, u8)>) -> Given {
         let record = |(bits, tick)| Ok((Fingerprint::from_u128(bits), tick));
-        Given(
-            records
-                .into_iter()
-                .map(record)
-                .collect::<Vec<_>>()
-                .into_iter(),
-        )
+        Given(records.into_iter().map(record).collect::<Vec<_>>().into_iter())
     }
 
     #[test]

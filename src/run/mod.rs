@@ -93,10 +93,3 @@ pub(crate) struct RunSummary {
     pub(crate) earliest: u8,
     pub(crate) latest: u8,
 }
-
-/// Hints to the processor.
-mod prefetch {
-    /// That `_at` will be read soon. Without effect on the answer, and here without any.
-    #[inline(always)]
-    pub(super) fn read<T: ?Sized>(_at: &T) {}
-}

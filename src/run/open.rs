@@ -36,20 +36,11 @@ impl Run {
         let starts = open_directory(&*file, &path, &header, &footer)?;
         let source = match mode {
             ReadMode::Mapped => open_mapping(&*file, &path, len)?,
-            ReadMode::Positioned => Source::Positioned {
-                filter: open_filter(&*file, &path, &header)?,
-            },
+            ReadMode::Positioned => {
+                Source::Positioned { filter: open_filter(&*file, &path, &header)? }
+            }
         };
-        Ok(Run {
-            file,
-            path,
-            header,
-            footer,
-            salt,
-            starts,
-            len,
-            source,
-        })
+        Ok(Run { file, path, header, footer, salt, starts, len, source })
     }
 }
 
@@ -77,9 +68,7 @@ fn open_header(
 ) -> Result<Header> {
     if len < 3 * PAGE_U64 || len % PAGE_U64 != 0 {
         let expected = "three or more whole pages of 4096 bytes";
-        return Err(Flaw::new(len, "length of a run", expected, len)
-            .of(path)
-            .into());
+        return Err(Flaw::new(len, "length of a run", expected, len).of(path).into());
     }
     let page = read_page(file, path, 0)?;
     let version = Header::check(&page, store, number).map_err(|flaw| flaw.of(path))?;
@@ -111,30 +100,19 @@ fn open_directory(
     })?;
     Directory::new(starts).map_err(|index| {
         let offset = begin + index as u64 / STARTS_PER_PAGE * PAGE_U64;
-        let flaw = Flaw::new(
-            offset,
-            "run directory",
-            "ascending",
-            format!("entry {index} below"),
-        );
+        let flaw = Flaw::new(offset, "run directory", "ascending", format!("entry {index} below"));
         flaw.of(path).into()
     })
 }
 
 fn open_filter(file: &dyn File, path: &Path, header: &Header) -> Result<Box<[Block]>> {
     let mut blocks = Vec::with_capacity(header.filter_blocks as usize);
-    for_each_page(
-        file,
-        path,
-        PAGE_U64,
-        header.filter_pages(),
-        |page, offset| {
-            check(page, header.salt(), offset, "run filter")?;
-            let left = header.filter_blocks as usize - blocks.len();
-            blocks.extend(filter::blocks_of(page).take(left));
-            Ok(())
-        },
-    )?;
+    for_each_page(file, path, PAGE_U64, header.filter_pages(), |page, offset| {
+        check(page, header.salt(), offset, "run filter")?;
+        let left = header.filter_blocks as usize - blocks.len();
+        blocks.extend(filter::blocks_of(page).take(left));
+        Ok(())
+    })?;
     Ok(blocks.into_boxed_slice())
 }
 
@@ -167,13 +145,8 @@ fn open_mapping(file: &dyn File, path: &Path, len: u64) -> Result<Source> {
     })?;
     let region = file.map(size).map_err(|e| Error::io("map", path, e))?;
     if region.len() != size {
-        return Err(Flaw::new(0, "mapping of a run", len, region.len())
-            .of(path)
-            .into());
+        return Err(Flaw::new(0, "mapping of a run", len, region.len()).of(path).into());
     }
     let words = (size / PAGE).div_ceil(64);
-    Ok(Source::Mapped {
-        region,
-        checked: (0..words).map(|_| AtomicU64::new(0)).collect(),
-    })
+    Ok(Source::Mapped { region, checked: (0..words).map(|_| AtomicU64::new(0)).collect() })
 }

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 use super::directory::Directory;
 use super::filter::{self, Block};
 use super::open::{read_exact, read_page};
-use super::{BATCH_PAGES, Cursor, RunSpec, prefetch};
+use super::{BATCH_PAGES, Cursor, RunSpec};
 use crate::error::Result;
 use crate::format::PAGE;
 use crate::format::checksum::Salt;
 use crate::format::run::page::PageView;
 use crate::format::run::{Flaw, Footer, Header, PAGE_U64, Page, check};
 use crate::key::Fingerprint;
+use crate::mem::prefetch;
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::{File, Region};
 use crate::time::Ticks;
@@ -143,18 +144,12 @@ impl Run {
     #[inline]
     pub(crate) fn get_at(&self, place: Place, fingerprint: Fingerprint) -> Result<Lookup> {
         let Some(mut page) = place.0 else {
-            return Ok(Lookup {
-                tick: None,
-                pages: 0,
-            });
+            return Ok(Lookup { tick: None, pages: 0 });
         };
         for pages in 1.. {
             // If this page begins above, with the same top bits, the page before may hold it.
             let (tick, go_back) = self.with_page(page, |view| match view.find(fingerprint) {
-                None => (
-                    None,
-                    view.base_hi() == fingerprint.hi && view.first() > fingerprint,
-                ),
+                None => (None, view.base_hi() == fingerprint.hi && view.first() > fingerprint),
                 found => (found, false),
             })?;
             if !go_back || page == 0 {
@@ -172,11 +167,7 @@ impl Run {
 
     /// The records whose top 64 bits are `hi` or more, ascending.
     pub(crate) fn cursor_from(&self, hi: u64) -> Cursor<'_> {
-        Cursor::new(
-            self,
-            self.starts.first_reaching(hi),
-            Fingerprint { hi, lo: 0 },
-        )
+        Cursor::new(self, self.starts.first_reaching(hi), Fingerprint { hi, lo: 0 })
     }
 
     pub(crate) fn records(&self) -> u64 {
@@ -266,9 +257,8 @@ impl Run {
         match &self.source {
             Source::Mapped { region, checked } => {
                 let offset = self.page_offset(page);
-                let bytes = self.mapped(region, checked, offset, |bytes| {
-                    self.view(bytes, page).map(drop)
-                })?;
+                let bytes =
+                    self.mapped(region, checked, offset, |bytes| self.view(bytes, page).map(drop))?;
                 Ok(read(PageView::trusted(bytes, self.header.shape)))
             }
             Source::Positioned { .. } => self.with_page_read(page, read),
@@ -279,9 +269,7 @@ impl Run {
     #[inline(never)]
     fn with_page_read<T>(&self, page: usize, read: impl FnOnce(PageView<'_>) -> T) -> Result<T> {
         let bytes = read_page(&*self.file, &self.path, self.page_offset(page))?;
-        let view = self
-            .view(&bytes, page)
-            .map_err(|flaw| flaw.of(&self.path))?;
+        let view = self.view(&bytes, page).map_err(|flaw| flaw.of(&self.path))?;
         Ok(read(view))
     }
 

@@ -22,10 +22,7 @@ fn spec(expected: u64) -> RunSpec {
         store: STORE,
         number: 7,
         generation: 3,
-        ticks: Ticks {
-            base: Timestamp::from_secs(1_700_000_000),
-            micros: 1_000_000,
-        },
+        ticks: Ticks { base: Timestamp::from_secs(1_700_000_000), micros: 1_000_000 },
         expected,
         filter_bits_per_id: if expected <= 2_000_000 { 10 } else { 0 },
     }
@@ -78,10 +75,7 @@ fn check_run(records: &BTreeMap<u128, u8>, expected: u64, absent: &[u128]) {
     assert_eq!(summary.bytes, bytes.len() as u64);
     for mode in MODES {
         let run = open(&bytes, mode).unwrap();
-        assert_eq!(
-            (run.records(), run.bytes()),
-            (summary.records, summary.bytes)
-        );
+        assert_eq!((run.records(), run.bytes()), (summary.records, summary.bytes));
         assert_eq!(run.spec(), spec(expected));
         assert_eq!(run.tick_range(), (summary.earliest, summary.latest));
         for (&bits, &tick) in records {
@@ -90,25 +84,16 @@ fn check_run(records: &BTreeMap<u128, u8>, expected: u64, absent: &[u128]) {
             run.prefetch_directory(fingerprint);
             run.prefetch_page(run.locate(fingerprint));
             assert!(run.filter_may_contain(fingerprint).unwrap());
-            assert_eq!(
-                run.get(fingerprint).unwrap().tick,
-                Some(tick),
-                "{fingerprint}"
-            );
+            assert_eq!(run.get(fingerprint).unwrap().tick, Some(tick), "{fingerprint}");
         }
-        let beside = records
-            .keys()
-            .flat_map(|b| [b.wrapping_sub(1), b.wrapping_add(1), b ^ 1 << 64]);
+        let beside =
+            records.keys().flat_map(|b| [b.wrapping_sub(1), b.wrapping_add(1), b ^ 1 << 64]);
         for bits in beside.chain(absent.iter().copied()) {
             let found = run.get(Fingerprint::from_u128(bits)).unwrap().tick;
             assert_eq!(found, records.get(&bits).copied(), "{bits:032x}");
         }
         let plain = |r: Result<Record>| r.map(|(f, t)| (f.as_u128(), t)).unwrap();
-        assert!(
-            run.cursor()
-                .map(plain)
-                .eq(records.iter().map(|(&b, &t)| (b, t)))
-        );
+        assert!(run.cursor().map(plain).eq(records.iter().map(|(&b, &t)| (b, t))));
         for &bits in absent.iter().chain(records.keys().nth(records.len() / 2)) {
             let hi = (bits >> 64) as u64;
             let rest = records.range(u128::from(hi) << 64..).map(|(&b, &t)| (b, t));
@@ -121,16 +106,10 @@ fn check_run(records: &BTreeMap<u128, u8>, expected: u64, absent: &[u128]) {
 /// Fingerprints as a keyed hash never gives them: close together, in a few places.
 fn clustered() -> impl Strategy<Value = BTreeMap<u128, u8>> {
     let places = prop_oneof![Just(0), Just(u128::MAX), Just(0xabcd << 64), any::<u128>()];
-    let cluster = (
-        places,
-        0..127_u32,
-        prop::collection::vec(any::<u128>(), 1..700),
-    );
+    let cluster = (places, 0..127_u32, prop::collection::vec(any::<u128>(), 1..700));
     prop::collection::vec(cluster, 1..4).prop_map(|clusters| {
         let numbers = clusters.into_iter().flat_map(|(place, shift, offsets)| {
-            offsets
-                .into_iter()
-                .map(move |offset| place.wrapping_add(offset >> shift))
+            offsets.into_iter().map(move |offset| place.wrapping_add(offset >> shift))
         });
         numbers.map(|bits| (bits, (bits >> 3) as u8)).collect()
     })
@@ -186,14 +165,7 @@ fn reseal(bytes: &mut [u8], page: usize) {
 
 #[test]
 fn the_ends_of_the_space_can_be_kept() {
-    let ends = [
-        0,
-        1,
-        u128::from(u64::MAX),
-        1 << 64,
-        u128::MAX - 1,
-        u128::MAX,
-    ];
+    let ends = [0, 1, u128::from(u64::MAX), 1 << 64, u128::MAX - 1, u128::MAX];
     check_run(&ends.map(|bits| (bits, 9)).into(), 6, &[]);
     check_run(&BTreeMap::new(), 0, &[0, u128::MAX]);
 }
@@ -226,27 +198,14 @@ fn two_million_ids_take_16_5_bytes_each_and_one_page_a_hit() {
         let run = open(&bytes, mode).unwrap();
         for &(bits, tick) in records.iter().step_by(97) {
             let lookup = run.get(Fingerprint::from_u128(bits)).unwrap();
-            assert_eq!(
-                lookup,
-                Lookup {
-                    tick: Some(tick),
-                    pages: 1
-                }
-            );
+            assert_eq!(lookup, Lookup { tick: Some(tick), pages: 1 });
         }
-        let absent = (2_000_000..2_200_000)
-            .map(spread)
-            .map(Fingerprint::from_u128);
-        let passed = absent
-            .filter(|&f| run.filter_may_contain(f).unwrap())
-            .count();
+        let absent = (2_000_000..2_200_000).map(spread).map(Fingerprint::from_u128);
+        let passed = absent.filter(|&f| run.filter_may_contain(f).unwrap()).count();
         let rate = passed as f64 / 200_000.0;
         assert!((0.005..0.013).contains(&rate), "{rate} false positives");
         let memory = run.memory() as f64 / 2e6;
-        assert!(
-            memory < if mode == ReadMode::Mapped { 0.04 } else { 1.4 },
-            "{memory} bytes an id"
-        );
+        assert!(memory < if mode == ReadMode::Mapped { 0.04 } else { 1.4 }, "{memory} bytes an id");
     }
 }
 
@@ -254,20 +213,11 @@ fn two_million_ids_take_16_5_bytes_each_and_one_page_a_hit() {
 /// sample of the space as they are really closed.
 #[test]
 fn ten_million_ids_take_16_bytes_each() {
-    let sizes = [
-        10_000_000,
-        12_000_000,
-        16_700_000,
-        20_000_000,
-        100_000_000,
-        1_000_000_000_u64,
-    ];
+    let sizes = [10_000_000, 12_000_000, 16_700_000, 20_000_000, 100_000_000, 1_000_000_000_u64];
     for expected in sizes {
         let sample = 300_000;
         let share = u128::from(expected / sample);
-        let records = sorted_spread(sample)
-            .into_iter()
-            .map(|(bits, tick)| (bits / share, tick));
+        let records = sorted_spread(sample).into_iter().map(|(bits, tick)| (bits / share, tick));
         let (_, summary) = write(records, expected);
         let pages = summary.pages as f64 * PAGE as f64 / sample as f64;
         let filter = 10.0 / 8.0 * 64.0 / 63.0;
@@ -276,10 +226,7 @@ fn ten_million_ids_take_16_bytes_each() {
         println!("{expected} ids: {per_id:.3} bytes each, {pages:.3} in pages");
         assert!(per_id <= 16.0, "{per_id} bytes an id at {expected}");
         let full = PAGE as f64 / Shape::for_expected(expected).capacity() as f64;
-        assert!(
-            pages < full * 1.02,
-            "{pages} of {full} bytes an id at {expected}"
-        );
+        assert!(pages < full * 1.02, "{pages} of {full} bytes an id at {expected}");
     }
 }
 
@@ -303,9 +250,7 @@ fn every_flipped_byte_is_seen() {
                 for &(bits, tick) in records.iter().step_by(60) {
                     let fingerprint = Fingerprint::from_u128(bits);
                     assert!(run.filter_may_contain(fingerprint).unwrap_or(true));
-                    let found = run
-                        .get(fingerprint)
-                        .map_or(Some(tick), |lookup| lookup.tick);
+                    let found = run.get(fingerprint).map_or(Some(tick), |lookup| lookup.tick);
                     assert_eq!(found, Some(tick), "byte {at}");
                 }
                 let mut read = run.cursor().map_while(Result::ok);
@@ -328,10 +273,7 @@ fn a_file_of_another_length_is_refused() {
     }
     for more in [1, PAGE] {
         let longer = [&bytes[..], &vec![0; more]].concat();
-        assert!(matches!(
-            open(&longer, ReadMode::Mapped),
-            Err(Error::Corrupt(_))
-        ));
+        assert!(matches!(open(&longer, ReadMode::Mapped), Err(Error::Corrupt(_))));
     }
 }
 
@@ -340,32 +282,16 @@ fn pages_of_another_place_run_or_store_are_refused() {
     let (bytes, _) = write(sorted_spread(2_000), 2_000);
     let elsewhere = |store, number| {
         let file = Box::new(MemoryFile::holding(bytes.clone()));
-        Run::open(
-            file,
-            PathBuf::from("7.run"),
-            store,
-            number,
-            ReadMode::Mapped,
-        )
-        .unwrap_err()
+        Run::open(file, PathBuf::from("7.run"), store, number, ReadMode::Mapped).unwrap_err()
     };
     let store = elsewhere(&[1; 16], 7).to_string();
-    assert!(
-        store.contains("store id of a run: expected 0101"),
-        "{store}"
-    );
+    assert!(store.contains("store id of a run: expected 0101"), "{store}");
     let number = elsewhere(&STORE, 8).to_string();
-    assert!(
-        number.contains("number of a run: expected 8, found 7"),
-        "{number}"
-    );
+    assert!(number.contains("number of a run: expected 8, found 7"), "{number}");
     let data = open(&bytes, ReadMode::Mapped).unwrap().page_offset(0) as usize;
     let mut swapped = bytes.clone();
     swapped.copy_within(data..data + PAGE, data + PAGE);
-    assert_eq!(
-        damages(&open(&swapped, ReadMode::Positioned).unwrap()).len(),
-        1
-    );
+    assert_eq!(damages(&open(&swapped, ReadMode::Positioned).unwrap()).len(), 1);
 }
 
 #[test]
@@ -374,17 +300,7 @@ fn another_version_is_told_apart() {
     bytes[8] = 9;
     reseal(&mut bytes, 0);
     let error = open(&bytes, ReadMode::Mapped).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Version {
-                found: 9,
-                supported: 1,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, Error::Version { found: 9, supported: 1, .. }), "{error}");
 }
 
 /// Sizes from the file that do not add up to its length are never believed.
@@ -392,26 +308,8 @@ fn another_version_is_told_apart() {
 fn hostile_sizes_are_refused() {
     let (bytes, _) = write(sorted_spread(300), 300);
     let footer = bytes.len() - PAGE;
-    let sizes = [
-        0,
-        1,
-        64,
-        1 << 20,
-        1 << 52,
-        u64::MAX / PAGE_U64,
-        u64::MAX - 1,
-        u64::MAX,
-    ];
-    for at in [
-        56,
-        72,
-        80,
-        88,
-        footer + 8,
-        footer + 16,
-        footer + 24,
-        footer + 32,
-    ] {
+    let sizes = [0, 1, 64, 1 << 20, 1 << 52, u64::MAX / PAGE_U64, u64::MAX - 1, u64::MAX];
+    for at in [56, 72, 80, 88, footer + 8, footer + 16, footer + 24, footer + 32] {
         for size in sizes {
             let mut hostile = bytes.clone();
             put_u64(&mut hostile, at, size);
@@ -427,17 +325,9 @@ fn hostile_sizes_are_refused() {
 #[test]
 fn merging_runs_gives_each_id_once_with_its_first_tick() {
     let all = sorted_spread(30_000);
-    let part = |k: usize| {
-        all.iter()
-            .skip(k)
-            .step_by(3)
-            .map(move |&(b, t)| (b, t / (k as u8 + 1)))
-    };
+    let part = |k: usize| all.iter().skip(k).step_by(3).map(move |&(b, t)| (b, t / (k as u8 + 1)));
     let mut parts: Vec<Vec<_>> = (0..3).map(|k| part(k).collect()).collect();
-    let later: Vec<_> = parts[1]
-        .iter()
-        .map(|&(b, t)| (b, t.saturating_add(1)))
-        .collect();
+    let later: Vec<_> = parts[1].iter().map(|&(b, t)| (b, t.saturating_add(1))).collect();
     parts.push(later);
     let runs: Vec<_> = parts
         .iter()
@@ -447,9 +337,5 @@ fn merging_runs_gives_each_id_once_with_its_first_tick() {
     let merge = Merge::new(runs.iter().map(Run::cursor).collect()).unwrap();
     let mut expected = parts[..3].concat();
     expected.sort_unstable();
-    assert!(
-        merge
-            .map(|r| r.map(|(f, t)| (f.as_u128(), t)).unwrap())
-            .eq(expected)
-    );
+    assert!(merge.map(|r| r.map(|(f, t)| (f.as_u128(), t)).unwrap()).eq(expected));
 }

@@ -17,10 +17,7 @@ impl Run {
     ///
     /// Only of the medium. Damage goes to `report`, and does not stop the reading.
     pub(crate) fn verify(&self, report: &mut dyn FnMut(Corruption)) -> Result<u64> {
-        let len = self
-            .file
-            .len()
-            .map_err(|e| Error::io("measure", &self.path, e))?;
+        let len = self.file.len().map_err(|e| Error::io("measure", &self.path, e))?;
         if len != self.bytes() {
             report(Flaw::new(len, "length of a run", self.bytes(), len).of(&self.path));
         }
@@ -41,10 +38,7 @@ impl Run {
             .and_then(|found| same(0, "run header", &self.header, &found));
         let footer = Footer::decode(&last, &self.header, self.bytes())
             .and_then(|found| same(self.bytes() - PAGE_U64, "run footer", &self.footer, &found));
-        [header, footer]
-            .into_iter()
-            .filter_map(Result::err)
-            .for_each(tell);
+        [header, footer].into_iter().filter_map(Result::err).for_each(tell);
         Ok(())
     }
 
@@ -62,36 +56,28 @@ impl Run {
         let mut records = Vec::new();
         let begin = self.page_offset(0);
         let mut failed = Ok(());
-        for_each_page(
-            &*self.file,
-            &self.path,
-            begin,
-            self.footer.pages,
-            |page, offset| {
-                records.clear();
-                let read = self
-                    .view(page, ((offset - begin) / PAGE_U64) as usize)
-                    .and_then(|view| view.decode(offset, &mut records))
-                    .and_then(|()| follows(totals.last, &records, offset));
-                match read {
-                    Ok(()) => totals.add(&records),
-                    Err(flaw) => {
-                        totals.whole = false;
-                        tell(flaw);
-                    }
+        for_each_page(&*self.file, &self.path, begin, self.footer.pages, |page, offset| {
+            records.clear();
+            let read = self
+                .view(page, ((offset - begin) / PAGE_U64) as usize)
+                .and_then(|view| view.decode(offset, &mut records))
+                .and_then(|()| follows(totals.last, &records, offset));
+            match read {
+                Ok(()) => totals.add(&records),
+                Err(flaw) => {
+                    totals.whole = false;
+                    tell(flaw);
                 }
-                for &(fingerprint, _) in &records {
-                    match filter.lets_through(self, fingerprint) {
-                        Ok(true) => {}
-                        Ok(false) => {
-                            tell(Flaw::new(offset, "run filter", "every record", fingerprint))
-                        }
-                        Err(error) => failed = Err(error),
-                    }
+            }
+            for &(fingerprint, _) in &records {
+                match filter.lets_through(self, fingerprint) {
+                    Ok(true) => {}
+                    Ok(false) => tell(Flaw::new(offset, "run filter", "every record", fingerprint)),
+                    Err(error) => failed = Err(error),
                 }
-                Ok(())
-            },
-        )?;
+            }
+            Ok(())
+        })?;
         if totals.whole {
             let (at, found) = (self.bytes() - PAGE_U64, totals.footer(self.footer.pages));
             same(at, "totals of a run", &found, &self.footer).unwrap_or_else(tell);
@@ -111,12 +97,7 @@ impl Run {
                 tell(flaw);
             } else if let Some(i) = stale {
                 let (expected, found) = (self.starts[first + i], u64_at(page, i * 8));
-                tell(Flaw::new(
-                    offset + i as u64 * 8,
-                    "run directory",
-                    expected,
-                    found,
-                ));
+                tell(Flaw::new(offset + i as u64 * 8, "run directory", expected, found));
             }
             Ok(())
         })
@@ -135,12 +116,7 @@ fn same<T: PartialEq + std::fmt::Debug>(
 ) -> Result<(), Flaw> {
     match expected == found {
         true => Ok(()),
-        false => Err(Flaw::new(
-            offset,
-            what,
-            format!("{expected:?}"),
-            format!("{found:?}"),
-        )),
+        false => Err(Flaw::new(offset, what, format!("{expected:?}"), format!("{found:?}"))),
     }
 }
 
@@ -157,14 +133,7 @@ struct Totals {
 
 impl Totals {
     fn new() -> Totals {
-        Totals {
-            records: 0,
-            first: None,
-            last: None,
-            earliest: u8::MAX,
-            latest: 0,
-            whole: true,
-        }
+        Totals { records: 0, first: None, last: None, earliest: u8::MAX, latest: 0, whole: true }
     }
 
     fn add(&mut self, records: &[Record]) {

@@ -55,8 +55,7 @@ impl RunWriter {
             shape: Shape::for_expected(spec.expected),
         };
         let estimate = estimated_len(&header);
-        file.allocate(0, estimate)
-            .map_err(|e| Error::io("allocate", path, e))?;
+        file.allocate(0, estimate).map_err(|e| Error::io("allocate", path, e))?;
         write_all_at(&*file, &header.encode(), 0).map_err(|e| Error::io("write", path, e))?;
         Ok(RunWriter {
             file,
@@ -87,8 +86,7 @@ impl RunWriter {
         } else {
             assert!(fingerprint > self.last, "records of a run ascend");
         }
-        self.filter
-            .insert(fingerprint, self.salt, &*self.file, &self.path)?;
+        self.filter.insert(fingerprint, self.salt, &*self.file, &self.path)?;
         if !self.page.push(fingerprint, tick) {
             self.close_page()?;
             let fits = self.page.push(fingerprint, tick);
@@ -128,16 +126,11 @@ impl RunWriter {
             earliest: self.earliest,
             latest: self.latest,
         };
-        self.data
-            .push(&footer.encode(&self.header), &*self.file, &self.path)?;
+        self.data.push(&footer.encode(&self.header), &*self.file, &self.path)?;
         self.data.flush(&*self.file, &self.path)?;
         let bytes = self.data.end();
-        self.file
-            .truncate(bytes)
-            .map_err(|e| Error::io("truncate", &self.path, e))?;
-        self.file
-            .sync_all()
-            .map_err(|e| Error::io("sync", &self.path, e))?;
+        self.file.truncate(bytes).map_err(|e| Error::io("truncate", &self.path, e))?;
+        self.file.sync_all().map_err(|e| Error::io("sync", &self.path, e))?;
         Ok(RunSummary {
             records: self.records,
             pages,
@@ -174,10 +167,7 @@ struct Stream {
 
 impl Stream {
     fn new(offset: u64) -> Stream {
-        Stream {
-            offset,
-            buffer: Vec::with_capacity(BATCH_PAGES * PAGE),
-        }
+        Stream { offset, buffer: Vec::with_capacity(BATCH_PAGES * PAGE) }
     }
 
     /// Where the next page will stand.
@@ -236,9 +226,7 @@ impl FilterStream {
         while self.current < page {
             self.close_page(salt, file, path)?;
         }
-        let block: &mut [u8; BLOCK] = (&mut self.page[at..at + BLOCK])
-            .try_into()
-            .expect("a block");
+        let block: &mut [u8; BLOCK] = (&mut self.page[at..at + BLOCK]).try_into().expect("a block");
         filter::insert(block, fingerprint);
         Ok(())
     }

@@ -74,9 +74,9 @@ impl<'a> Moments<'a> {
     fn count_before(self, n: usize, end: Timestamp) -> usize {
         match self {
             Moments::Same(_) => n,
-            Moments::Each(moments) => moments[..n]
-                .partition_point(|moment| moment.now < end)
-                .max(1),
+            Moments::Each(moments) => {
+                moments[..n].partition_point(|moment| moment.now < end).max(1)
+            }
         }
     }
 }
@@ -121,10 +121,7 @@ impl Core {
                 out.truncate(before);
                 return Err(match settled {
                     0 => source,
-                    _ => Error::Interrupted {
-                        settled,
-                        source: Box::new(source),
-                    },
+                    _ => Error::Interrupted { settled, source: Box::new(source) },
                 });
             }
             settled += out.len() - before;
@@ -152,18 +149,15 @@ impl Core {
             if *verdict != Verdict::New {
                 continue;
             }
-            if let Some(Again::Since(first_seen)) = forgotten
-                .as_ref()
-                .map(|f| f.look(id, moment.now, self.window))
+            if let Some(Again::Since(first_seen)) =
+                forgotten.as_ref().map(|f| f.look(id, moment.now, self.window))
             {
                 *verdict = Verdict::Duplicate { first_seen };
             } else if !decided(id)
                 && let Some(found) = inside.active.sighting(id)
             {
                 tally.rests_on_log = true;
-                *verdict = Verdict::Duplicate {
-                    first_seen: found.first_seen(),
-                };
+                *verdict = Verdict::Duplicate { first_seen: found.first_seen() };
             }
         }
         drop(forgotten);
@@ -187,9 +181,7 @@ impl Core {
             if *verdict == Verdict::New {
                 match seen.entry(id) {
                     Entry::Occupied(entry) if *entry.get() + self.window >= now => {
-                        *verdict = Verdict::Duplicate {
-                            first_seen: *entry.get(),
-                        };
+                        *verdict = Verdict::Duplicate { first_seen: *entry.get() };
                     }
                     entry => {
                         entry.insert_entry(now);
@@ -251,11 +243,7 @@ impl Core {
             let view = &*inside;
             let need = if now >= view.active.ticks.end() || !view.active.reserve(ids) {
                 Need::Table
-            } else if view
-                .segment
-                .as_ref()
-                .is_some_and(|segment| segment.reserve(bytes))
-            {
+            } else if view.segment.as_ref().is_some_and(|segment| segment.reserve(bytes)) {
                 return Ok(Room { inside, ids, bytes });
             } else {
                 view.active.release(ids);
@@ -337,18 +325,14 @@ impl Core {
         let index = |k: usize| only.map_or(k, |only| only[k] as usize);
         for start in (0..count).step_by(GROUP) {
             let group = start..count.min(start + GROUP);
-            group
-                .clone()
-                .for_each(|k| mem.table.prefetch(ids[index(k)]));
+            group.clone().for_each(|k| mem.table.prefetch(ids[index(k)]));
             for i in group.map(index) {
                 if verdicts[i] == Verdict::New
                     && let Some(found) = mem.sighting(ids[i])
                     && self.counts(found, moments.at(i).now)
                 {
                     tally.rests_on_log = true;
-                    verdicts[i] = Verdict::Duplicate {
-                        first_seen: found.first_seen(),
-                    };
+                    verdicts[i] = Verdict::Duplicate { first_seen: found.first_seen() };
                 }
             }
         }
@@ -364,17 +348,13 @@ impl Core {
         verdicts: &mut [Verdict],
         tally: &mut Tally,
     ) -> Result<()> {
-        let Scratch {
-            maybe, candidates, ..
-        } = scratch;
+        let Scratch { maybe, candidates, .. } = scratch;
         maybe.retain(|&i| verdicts[i as usize] == Verdict::New);
         let asked = maybe.len();
         for run in &view.runs {
             candidates.clear();
             for group in maybe.chunks(GROUP) {
-                group
-                    .iter()
-                    .for_each(|&i| run.prefetch_filter(ids[i as usize]));
+                group.iter().for_each(|&i| run.prefetch_filter(ids[i as usize]));
                 for &i in group {
                     if run.filter_may_contain(ids[i as usize])? {
                         candidates.push(i);
@@ -396,9 +376,7 @@ impl Core {
                     let found = lookup.tick.map(|tick| Sighting::new(run.ticks(), tick));
                     if let Some(found) = found.filter(|&f| self.counts(f, moments.at(i).now)) {
                         tally.found += 1;
-                        verdicts[i] = Verdict::Duplicate {
-                            first_seen: found.first_seen(),
-                        };
+                        verdicts[i] = Verdict::Duplicate { first_seen: found.first_seen() };
                     }
                 }
             }
@@ -437,9 +415,7 @@ impl Core {
                     if matches!(moments, Moments::Each(_)) {
                         scratch.ticks.push(view.active.ticks.tick_of(now));
                     }
-                    scratch
-                        .let_in
-                        .push(u32::try_from(i).expect("pieces are bounded"));
+                    scratch.let_in.push(u32::try_from(i).expect("pieces are bounded"));
                 }
             }
         }
@@ -463,9 +439,7 @@ impl Core {
         let mut let_in = scratch.let_in.iter().map(|&i| i as usize).peekable();
         for start in (0..ids.len()).step_by(GROUP) {
             let group = start..ids.len().min(start + GROUP);
-            ids[group.clone()]
-                .iter()
-                .for_each(|&id| mem.table.prefetch(id));
+            ids[group.clone()].iter().for_each(|&id| mem.table.prefetch(id));
             for i in group {
                 if let_in.next_if_eq(&i).is_some() || verdicts[i] != Verdict::New {
                     continue;
@@ -480,9 +454,7 @@ impl Core {
                     }
                     Insert::Present { tick } => {
                         tally.rests_on_log = true;
-                        verdicts[i] = Verdict::Duplicate {
-                            first_seen: ticks.start_of(tick),
-                        };
+                        verdicts[i] = Verdict::Duplicate { first_seen: ticks.start_of(tick) };
                     }
                 }
             }
@@ -500,9 +472,7 @@ impl Core {
         if scratch.ticks.iter().all(|&other| other == tick) {
             scratch.frame.seal(FrameKind::Ids, now, tick, &[]);
         } else {
-            scratch
-                .frame
-                .seal(FrameKind::TimedIds, now, tick, &scratch.ticks);
+            scratch.frame.seal(FrameKind::TimedIds, now, tick, &scratch.ticks);
         }
         Some(self.log.stage(segment, &mut scratch.frame))
     }

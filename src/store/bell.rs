@@ -73,10 +73,7 @@ impl Bell {
             if state.rounds > round || state.stop {
                 return Ok(state.rounds);
             }
-            state = self
-                .progressed
-                .wait(state)
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            state = self.progressed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
     }
 }

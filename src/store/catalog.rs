@@ -34,12 +34,7 @@ impl Catalog {
         store: StoreId,
         manifest: Manifest,
     ) -> Catalog {
-        Catalog {
-            storage,
-            dir: dir.to_path_buf(),
-            store,
-            manifest,
-        }
+        Catalog { storage, dir: dir.to_path_buf(), store, manifest }
     }
 
     /// Makes a changed manifest durable. On an error the old one stands, here and on disk.
@@ -62,10 +57,7 @@ impl Catalog {
         if self.storage.open(&path).is_ok() {
             return;
         }
-        let made = self
-            .storage
-            .create(&path)
-            .and_then(|file| file.allocate(0, RESERVE_BYTES));
+        let made = self.storage.create(&path).and_then(|file| file.allocate(0, RESERVE_BYTES));
         if made.is_err() {
             let _ = self.storage.remove(&path);
         }
@@ -76,26 +68,17 @@ impl Catalog {
     }
 
     fn replace(&self, bytes: &[u8]) -> Result<()> {
-        let (new, name) = (
-            self.dir.join(names::MANIFEST_NEW),
-            self.dir.join(names::MANIFEST),
-        );
+        let (new, name) = (self.dir.join(names::MANIFEST_NEW), self.dir.join(names::MANIFEST));
         let _ = self.storage.remove(&new);
         write_file(&*self.storage, &new, bytes)?;
-        self.storage
-            .rename(&new, &name)
-            .map_err(|e| Error::io("replace", &name, e))?;
-        self.storage
-            .sync_dir(&self.dir)
-            .map_err(|e| Error::io("sync", &self.dir, e))
+        self.storage.rename(&new, &name).map_err(|e| Error::io("replace", &name, e))?;
+        self.storage.sync_dir(&self.dir).map_err(|e| Error::io("sync", &self.dir, e))
     }
 }
 
 /// Creates a file with these bytes and makes them durable; the name is not, yet.
 pub(crate) fn write_file(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> Result<()> {
-    let file = storage
-        .create(path)
-        .map_err(|e| Error::io("create", path, e))?;
+    let file = storage.create(path).map_err(|e| Error::io("create", path, e))?;
     let write = |file: &dyn File| {
         write_all_at(file, bytes, 0)?;
         file.sync_all()
@@ -108,9 +91,7 @@ pub(crate) fn read_file(storage: &dyn Storage, path: &Path) -> Result<Option<Vec
     let read = |file: Box<dyn File>| {
         let len = file.len()?;
         if len > SMALL_FILE_MAX {
-            return Err(std::io::Error::other(format!(
-                "{len} bytes, more than it can have"
-            )));
+            return Err(std::io::Error::other(format!("{len} bytes, more than it can have")));
         }
         let mut bytes = vec![0; usize::try_from(len).expect("checked to be small")];
         read_exact_at(&*file, &mut bytes, 0)?;
@@ -118,9 +99,6 @@ pub(crate) fn read_file(storage: &dyn Storage, path: &Path) -> Result<Option<Vec
     };
     match storage.open(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        opened => opened
-            .and_then(read)
-            .map(Some)
-            .map_err(|e| Error::io("read", path, e)),
+        opened => opened.and_then(read).map(Some).map_err(|e| Error::io("read", path, e)),
     }
 }

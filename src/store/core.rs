@@ -110,12 +110,8 @@ impl Core {
     pub(crate) fn table_limit(options: &Options) -> usize {
         let capacity = Table::capacity(Core::bucket_bits(options));
         // With a cap on disk space, a table's log and run must fit many times.
-        let capped = options
-            .max_bytes
-            .map_or(usize::MAX, |bytes| (bytes / 16 / 48) as usize);
-        capacity
-            .min(options.active_ids.unwrap_or(usize::MAX))
-            .min(capped)
+        let capped = options.max_bytes.map_or(usize::MAX, |bytes| (bytes / 16 / 48) as usize);
+        capacity.min(options.active_ids.unwrap_or(usize::MAX)).min(capped)
     }
 }
 

@@ -18,10 +18,8 @@ impl Core {
         let now = self.clock.now();
         let mut verdicts = Vec::with_capacity(ids.len());
         self.look(ids, Moments::Same(now), scratch, &mut verdicts)?;
-        let known = ids
-            .iter()
-            .zip(&verdicts)
-            .filter(|(_, v)| matches!(v, Verdict::Duplicate { .. }));
+        let known =
+            ids.iter().zip(&verdicts).filter(|(_, v)| matches!(v, Verdict::Duplicate { .. }));
         let mut known: Vec<Fingerprint> = known.map(|(&id, _)| id).collect();
         known.sort_unstable();
         known.dedup();
@@ -35,19 +33,11 @@ impl Core {
         frame.seal(FrameKind::Forget, now, 0, &[]);
         let lsn = loop {
             let room = self.enter_with_room(0, now, call_len_max(known.len()))?;
-            let segment = room
-                .inside
-                .segment
-                .clone()
-                .expect("room was reserved in it");
+            let segment = room.inside.segment.clone().expect("room was reserved in it");
             let reserved = room.bytes;
             drop(room);
             let staged = self.gate.update(|view| {
-                if !view
-                    .segment
-                    .as_ref()
-                    .is_some_and(|now| Arc::ptr_eq(now, &segment))
-                {
+                if !view.segment.as_ref().is_some_and(|now| Arc::ptr_eq(now, &segment)) {
                     return None;
                 }
                 known.iter().for_each(|&id| self.forgotten.insert(id, now));

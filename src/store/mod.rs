@@ -97,9 +97,7 @@ impl Store {
     }
 
     pub(crate) fn open_with(dir: &Path, options: Options) -> Result<Store> {
-        Ok(Store {
-            running: Arc::new(Running::start(core::Core::open(dir, options)?)),
-        })
+        Ok(Store { running: Arc::new(Running::start(core::Core::open(dir, options)?)) })
     }
 
     /// Says of each id whether it was seen inside the window, and remembers those that were not.
@@ -217,9 +215,7 @@ impl Store {
     pub fn forget<I: AsRef<[u8]>>(&self, ids: &[I]) -> Result<u64> {
         self.with_scratch(|scratch| {
             let mut fingerprints = std::mem::take(&mut scratch.fingerprints);
-            self.core()
-                .identity
-                .fingerprint_batch(ids, &mut fingerprints);
+            self.core().identity.fingerprint_batch(ids, &mut fingerprints);
             let forgotten = self.core().forget(&fingerprints, scratch);
             scratch.fingerprints = fingerprints;
             forgotten
@@ -331,9 +327,7 @@ impl Store {
             && times.len() != ids.len()
         {
             let (ids, times) = (ids.len(), times.len());
-            return Err(Error::Misuse(format!(
-                "{times} event times for {ids} ids; give one each"
-            )));
+            return Err(Error::Misuse(format!("{times} event times for {ids} ids; give one each")));
         }
         self.with_scratch(|scratch| {
             let mut fingerprints = std::mem::take(&mut scratch.fingerprints);

@@ -93,13 +93,7 @@ impl Core {
         };
         check_kept(&mut catalog.manifest, &superblock, &options)?;
         recovery.removed_files = remove_leftovers(dir, &options, &catalog.manifest)?;
-        let runs = open_runs(
-            dir,
-            &options,
-            &superblock.store,
-            &mut catalog,
-            &mut recovery,
-        )?;
+        let runs = open_runs(dir, &options, &superblock.store, &mut catalog, &mut recovery)?;
         let forgotten = Forgotten::restore(&catalog.manifest.forgotten);
         let limit = Core::table_limit(&options);
         let replayed = replay_log(
@@ -123,19 +117,9 @@ impl Core {
             replayed,
             clock,
             lock,
-            recovery: Recovery {
-                took: started.elapsed(),
-                ..recovery
-            },
+            recovery: Recovery { took: started.elapsed(), ..recovery },
         })?;
-        let Recovery {
-            created,
-            segments,
-            ids,
-            torn_bytes,
-            took,
-            ..
-        } = core.recovery;
+        let Recovery { created, segments, ids, torn_bytes, took, .. } = core.recovery;
         let dir = dir.display();
         tracing::info!(%dir, created, segments, ids, torn_bytes, ?took, "opened a store");
         Ok(core)
@@ -157,44 +141,28 @@ fn look_around(dir: &Path, options: &Options) -> Result<Found> {
         listed => listed.map_err(|e| Error::io("read", dir, e))?,
     };
     let has = |name: &str| entries.iter().any(|entry| entry == name);
-    let data = entries.iter().any(|entry| {
-        matches!(
-            names::parse(entry),
-            names::Kind::Segment(_) | names::Kind::Run(_)
-        )
-    });
+    let data = entries
+        .iter()
+        .any(|entry| matches!(names::parse(entry), names::Kind::Segment(_) | names::Kind::Run(_)));
     match (has(names::STORE), has(names::MANIFEST)) {
         (true, true) => return Ok(Found::Store),
         (false, true) => {
-            return Err(Error::WindowIncomplete {
-                missing: dir.join(names::STORE),
-            });
+            return Err(Error::WindowIncomplete { missing: dir.join(names::STORE) });
         }
         (store, false) if data => {
             let name = if store { names::MANIFEST } else { names::STORE };
-            return Err(Error::WindowIncomplete {
-                missing: dir.join(name),
-            });
+            return Err(Error::WindowIncomplete { missing: dir.join(name) });
         }
         // A creation that was interrupted: nothing was ever acknowledged.
         (_, false) => {}
     }
-    let foreign = entries
-        .iter()
-        .find(|entry| names::parse(entry) == names::Kind::Foreign);
-    let refuse = |found: String| {
-        Err(Error::NotAStore {
-            path: dir.to_path_buf(),
-            found,
-        })
-    };
+    let foreign = entries.iter().find(|entry| names::parse(entry) == names::Kind::Foreign);
+    let refuse = |found: String| Err(Error::NotAStore { path: dir.to_path_buf(), found });
     match foreign {
         Some(name) if !has(names::STORE) => refuse(format!("it has a file `{name}`")),
         _ if !options.create => refuse("there is none, and it is not to be created".into()),
         _ => {
-            storage
-                .create_dir(dir)
-                .map_err(|e| Error::io("create", dir, e))?;
+            storage.create_dir(dir).map_err(|e| Error::io("create", dir, e))?;
             Ok(Found::Nothing)
         }
     }
@@ -202,14 +170,8 @@ fn look_around(dir: &Path, options: &Options) -> Result<Found> {
 
 fn take_lock(dir: &Path, options: &Options) -> Result<Box<dyn Lock>> {
     let path = dir.join(names::LOCK);
-    let lock = options
-        .storage
-        .lock(&path)
-        .map_err(|e| Error::io("lock", &path, e))?;
-    lock.ok_or_else(|| Error::Locked {
-        path: dir.to_path_buf(),
-        holder: disk::holder(&path),
-    })
+    let lock = options.storage.lock(&path).map_err(|e| Error::io("lock", &path, e))?;
+    lock.ok_or_else(|| Error::Locked { path: dir.to_path_buf(), holder: disk::holder(&path) })
 }
 
 /// Reads `STORE` and `MANIFEST`.
@@ -218,9 +180,7 @@ fn read_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> {
     let read = |name: &str| {
         let path = dir.join(name);
         let bytes = read_file(storage, &path)?;
-        bytes
-            .map(|bytes| (bytes, path.clone()))
-            .ok_or(Error::WindowIncomplete { missing: path })
+        bytes.map(|bytes| (bytes, path.clone())).ok_or(Error::WindowIncomplete { missing: path })
     };
     let (bytes, path) = read(names::STORE)?;
     let superblock = Superblock::decode(&bytes, &path)?;
@@ -244,9 +204,7 @@ fn create_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> 
     let path = dir.join(names::STORE);
     let _ = storage.remove(&path);
     write_file(storage, &path, &superblock.encode())?;
-    storage
-        .sync_dir(dir)
-        .map_err(|e| Error::io("sync", dir, e))?;
+    storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
     let manifest = Manifest {
         sequence: 0,
         window: micros(options.window.unwrap_or(DEFAULT_WINDOW)),
@@ -278,22 +236,13 @@ fn check_kept(manifest: &mut Manifest, superblock: &Superblock, options: &Option
         );
     };
     if options.identity.is_some_and(|wanted| wanted != kept) {
-        return refuse(
-            "identity",
-            format!("the store was created with `{kept}`, and keeps it"),
-        );
+        return refuse("identity", format!("the store was created with `{kept}`, and keeps it"));
     }
     let Some(kept) = TimeSource::from_code(manifest.time_source) else {
-        return refuse(
-            "time",
-            format!("the store has number {}, unknown", manifest.time_source),
-        );
+        return refuse("time", format!("the store has number {}, unknown", manifest.time_source));
     };
     if options.time.is_some_and(|wanted| wanted != kept) {
-        return refuse(
-            "time",
-            format!("the store was created with `{kept}`, and keeps it"),
-        );
+        return refuse("time", format!("the store was created with `{kept}`, and keeps it"));
     }
     if let Some(window) = options.window {
         manifest.window = micros(window);
@@ -306,10 +255,7 @@ fn check_kept(manifest: &mut Manifest, superblock: &Superblock, options: &Option
 /// Removes runs that the manifest does not list, segments that runs have replaced, and a manifest
 /// that was not finished.
 fn remove_leftovers(dir: &Path, options: &Options, manifest: &Manifest) -> Result<u64> {
-    let entries = options
-        .storage
-        .list(dir)
-        .map_err(|e| Error::io("read", dir, e))?;
+    let entries = options.storage.list(dir).map_err(|e| Error::io("read", dir, e))?;
     let mut removed = 0;
     for name in entries {
         let left_over = match names::parse(&name) {
@@ -320,10 +266,7 @@ fn remove_leftovers(dir: &Path, options: &Options, manifest: &Manifest) -> Resul
         };
         if left_over {
             let path = dir.join(&name);
-            options
-                .storage
-                .remove(&path)
-                .map_err(|e| Error::io("remove", &path, e))?;
+            options.storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
             removed += 1;
         }
     }
@@ -356,14 +299,7 @@ fn open_runs(
         if (run.records(), run.bytes()) != (entry.records, entry.bytes) {
             let expected = format!("{} records in {} bytes", entry.records, entry.bytes);
             let found = format!("{} records in {} bytes", run.records(), run.bytes());
-            return Err(Corruption {
-                path,
-                offset: 0,
-                what: "run",
-                expected,
-                found,
-            }
-            .into());
+            return Err(Corruption { path, offset: 0, what: "run", expected, found }.into());
         }
         runs.push(Arc::new(run));
     }
@@ -375,23 +311,15 @@ fn open_runs(
 /// Strikes missing runs from the manifest; what was seen before their generations' ends is unknown.
 fn accept_missing(manifest: &mut Manifest, missing: &[RunEntry]) {
     for entry in missing {
-        let generation = manifest
-            .generations
-            .iter()
-            .find(|g| g.number == entry.generation);
+        let generation = manifest.generations.iter().find(|g| g.number == entry.generation);
         let end = generation.map_or(manifest.high_water, |g| g.ticks.end());
         let known = end.min(manifest.high_water + Duration::from_micros(1));
         manifest.complete_since = manifest.complete_since.max(known);
         manifest.runs.retain(|run| run.number != entry.number);
-        tracing::warn!(
-            run = entry.number,
-            "a run is missing; the window is shorter for it"
-        );
+        tracing::warn!(run = entry.number, "a run is missing; the window is shorter for it");
     }
     let runs = &manifest.runs;
-    manifest
-        .generations
-        .retain(|g| runs.iter().any(|run| run.generation == g.number));
+    manifest.generations.retain(|g| runs.iter().any(|run| run.generation == g.number));
 }
 
 fn check_clock(
@@ -410,16 +338,10 @@ fn check_clock(
         }
         if behind > Duration::from_secs(1) {
             recovery.clock = ClockCheck::Behind(behind);
-            tracing::warn!(
-                ?behind,
-                "the clock stands before the last time the store knew"
-            );
+            tracing::warn!(?behind, "the clock stands before the last time the store knew");
         } else if micros(ahead) > manifest.window {
             recovery.clock = ClockCheck::Ahead(ahead);
-            tracing::warn!(
-                ?ahead,
-                "the clock stands a window or more after the store's last time"
-            );
+            tracing::warn!(?ahead, "the clock stands a window or more after the store's last time");
         }
     }
     let clock = std::sync::Arc::clone(&options.clock);
@@ -441,23 +363,11 @@ struct Parts<'a> {
 }
 
 fn assemble(parts: Parts<'_>) -> Result<Core> {
-    let Parts {
-        dir,
-        options,
-        superblock,
-        catalog,
-        runs,
-        clock,
-        mut replayed,
-        ..
-    } = parts;
+    let Parts { dir, options, superblock, catalog, runs, clock, mut replayed, .. } = parts;
     let kind = IdentityKind::from_code(superblock.identity).expect("checked before");
     let window = Duration::from_micros(catalog.manifest.window);
     let now = clock.now();
-    let mut next_generation = catalog
-        .manifest
-        .next_generation
-        .max(replayed.next_generation);
+    let mut next_generation = catalog.manifest.next_generation.max(replayed.next_generation);
     let ticks = Ticks::new(now, window / options.generations);
     let goes_on = |mem: &mut MemTable| {
         mem.ticks.micros == ticks.micros
@@ -470,12 +380,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
             let table = Table::new(Core::bucket_bits(&options));
             let table = table.map_err(|e| Error::io("allocate the active table of", dir, e))?;
             next_generation += 1;
-            MemTable::new(
-                table,
-                next_generation - 1,
-                ticks,
-                Core::table_limit(&options),
-            )
+            MemTable::new(table, next_generation - 1, ticks, Core::table_limit(&options))
         }
     };
     let frozen = replayed.tables.into_iter().rev().map(|mem| Frozen {
@@ -490,13 +395,8 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
     catalog.set_reserve_aside();
     let complete_since = AtomicU64::new(catalog.manifest.complete_since.as_micros());
     let upkeep = Upkeep::new(catalog, &filter, capacity);
-    let view = View {
-        active: Arc::new(active),
-        segment: None,
-        frozen: frozen.collect(),
-        runs,
-        filter,
-    };
+    let view =
+        View { active: Arc::new(active), segment: None, frozen: frozen.collect(), runs, filter };
     Ok(Core {
         dir: dir.to_path_buf(),
         store: superblock.store,
@@ -507,10 +407,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         log: Log::new(options.durability == Durability::Sync),
         forgotten: parts.forgotten,
         complete_since,
-        rotation: Mutex::new(Rotation {
-            next_segment: replayed.next_segment,
-            next_generation,
-        }),
+        rotation: Mutex::new(Rotation { next_segment: replayed.next_segment, next_generation }),
         cut_generation: AtomicBool::new(false),
         spare: Mutex::new(None),
         upkeep: Mutex::new(upkeep),

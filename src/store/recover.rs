@@ -53,9 +53,7 @@ pub(crate) fn replay_log(
     let mut previous: Option<(u64, Tail)> = None;
     for (position, &number) in numbers.iter().enumerate() {
         let path = names::segment(dir, number);
-        let file = storage
-            .open(&path)
-            .map_err(|e| Error::io("open", &path, e))?;
+        let file = storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
         let header = read_header(&*file, &path, store, number)?;
         let follows = header.filter(|header| match &previous {
             Some((_, tail)) => header.previous_len <= tail.end,
@@ -68,21 +66,10 @@ pub(crate) fn replay_log(
             remove_from(storage, dir, &numbers[position..], recovery)?;
             break;
         };
-        let fill = Fill {
-            forgotten,
-            table_limit,
-            bucket_bits,
-            header,
-            path: &path,
-        };
-        let tail = replay(
-            &*file,
-            &path,
-            header.salt(),
-            &mut |offset, frame, payload| {
-                fill.frame(offset, frame, payload, &mut replayed, recovery)
-            },
-        )?;
+        let fill = Fill { forgotten, table_limit, bucket_bits, header, path: &path };
+        let tail = replay(&*file, &path, header.salt(), &mut |offset, frame, payload| {
+            fill.frame(offset, frame, payload, &mut replayed, recovery)
+        })?;
         recovery.segments += 1;
         recovery.torn_bytes += tail.torn;
         replayed.next_generation = replayed.next_generation.max(header.generation + 1);
@@ -104,18 +91,12 @@ fn list_segments(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Resu
         .filter(|&number| number >= manifest.first_segment)
         .collect();
     numbers.sort_unstable();
-    let last = numbers
-        .last()
-        .copied()
-        .unwrap_or(0)
-        .max(manifest.last_segment);
+    let last = numbers.last().copied().unwrap_or(0).max(manifest.last_segment);
     let missing = (manifest.first_segment..=last)
         .zip(numbers.iter().map(Some).chain(std::iter::repeat(None)));
     for (expected, found) in missing {
         if found != Some(&expected) {
-            return Err(Error::WindowIncomplete {
-                missing: names::segment(dir, expected),
-            });
+            return Err(Error::WindowIncomplete { missing: names::segment(dir, expected) });
         }
     }
     Ok(numbers)
@@ -172,12 +153,8 @@ fn remove_from(
 ) -> Result<()> {
     for &number in numbers.iter().rev() {
         let path = names::segment(dir, number);
-        storage
-            .remove(&path)
-            .map_err(|e| Error::io("remove", &path, e))?;
-        storage
-            .sync_dir(dir)
-            .map_err(|e| Error::io("sync", dir, e))?;
+        storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+        storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         recovery.removed_files += 1;
     }
     Ok(())
@@ -243,9 +220,7 @@ impl Fill<'_> {
         if !fits {
             let table = Table::new(self.bucket_bits);
             let table = table.map_err(|e| Error::io("allocate a table for", self.path, e))?;
-            let SegmentHeader {
-                generation, ticks, ..
-            } = self.header;
+            let SegmentHeader { generation, ticks, .. } = self.header;
             let mem = MemTable::new(table, generation, ticks, self.table_limit);
             let reserved = mem.reserve(ids);
             assert!(reserved, "an empty table takes any call");

@@ -68,10 +68,7 @@ impl Core {
             let rotation = lock(&self.rotation);
             let (same, frozen) = {
                 let view = self.gate.enter();
-                (
-                    seen.is_none_or(|seen| Arc::ptr_eq(seen, &view.active)),
-                    view.frozen.len(),
-                )
+                (seen.is_none_or(|seen| Arc::ptr_eq(seen, &view.active)), view.frozen.len())
             };
             if !same {
                 return Ok(());
@@ -112,21 +109,10 @@ impl Core {
             let previous_len = segment.as_ref().map_or(0, |segment| segment.content_len());
             let lsn = self.log.activate(&next, previous_len);
             view.segment = Some(next);
-            view.frozen.insert(
-                0,
-                Frozen {
-                    mem: old,
-                    lsn,
-                    in_filter: false,
-                },
-            );
+            view.frozen.insert(0, Frozen { mem: old, lsn, in_filter: false });
         });
         if let Some(segment) = segment {
-            tracing::debug!(
-                segment = segment.number(),
-                ids = active.ids(),
-                "froze a table"
-            );
+            tracing::debug!(segment = segment.number(), ids = active.ids(), "froze a table");
         }
         self.bell.ring();
         Ok(())

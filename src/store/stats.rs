@@ -92,10 +92,7 @@ impl Core {
             log_bytes_written: log.bytes_written,
             run_bytes_written: count(&self.counters.run_bytes_written),
             syncs: log.syncs,
-            sync_mean: log
-                .sync_total
-                .checked_div(log.syncs as u32)
-                .unwrap_or_default(),
+            sync_mean: log.sync_total.checked_div(log.syncs as u32).unwrap_or_default(),
             sync_max: log.sync_max,
             sealed: count(&self.counters.sealed),
             merged: count(&self.counters.merged),
@@ -108,11 +105,7 @@ impl Core {
 
     fn add_sizes(&self, stats: &mut Stats) {
         let view = self.gate.enter();
-        let tables = view
-            .frozen
-            .iter()
-            .map(|frozen| &frozen.mem)
-            .chain([&view.active]);
+        let tables = view.frozen.iter().map(|frozen| &frozen.mem).chain([&view.active]);
         for mem in tables {
             stats.ids += mem.ids() as u64;
             stats.table_memory += mem.table.memory() as u64;
@@ -133,10 +126,7 @@ impl Core {
         stats.generations = generations.len() as u64;
         stats.runs = view.runs.len() as u64;
         stats.frozen_tables = view.frozen.len() as u64;
-        stats.log_bytes = view
-            .segment
-            .as_ref()
-            .map_or(0, |segment| segment.allocated());
+        stats.log_bytes = view.segment.as_ref().map_or(0, |segment| segment.allocated());
         stats.filter_memory = view.filter.blocks() * 64;
         stats.filter_ready = view.filter.ready() as f64 / view.filter.blocks() as f64;
         if let Some(spare) = &*lock(&self.spare) {

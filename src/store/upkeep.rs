@@ -61,13 +61,7 @@ impl Upkeep {
         } else {
             Some(Refresh::start(Arc::clone(filter)))
         };
-        Upkeep {
-            catalog,
-            merging: None,
-            refresh,
-            filter_ids,
-            filter_capacity,
-        }
+        Upkeep { catalog, merging: None, refresh, filter_ids, filter_capacity }
     }
 
     /// Does the most urgent thing.
@@ -82,11 +76,7 @@ impl Upkeep {
             || self.refresh_step(core)?
             || self.merge_step(core)?
             || self.prepare_spare(core)?;
-        Ok(if did {
-            Step::Did
-        } else {
-            Step::Idle(self.nap(core, now))
-        })
+        Ok(if did { Step::Did } else { Step::Idle(self.nap(core, now)) })
     }
 
     /// Seals everything that is frozen, merges and expires all there is to, refreshes the filter.
@@ -120,18 +110,13 @@ impl Upkeep {
         let Frozen { mem, lsn, .. } = frozen;
         // Only what was acknowledged, or may still be, goes into a run.
         core.acknowledge(lsn)?;
-        let run = if mem.ids() == 0 {
-            None
-        } else {
-            Some(self.write_frozen(core, &mem)?)
-        };
+        let run = if mem.ids() == 0 { None } else { Some(self.write_frozen(core, &mem)?) };
         let first_segment = self.catalog.manifest.first_segment;
         let sealed = self.install_sealed(core, &mem, run.as_ref());
         if let Err(error) = sealed {
             self.mark_in_filter(core, &mem, false);
             if let Some(run) = &run {
-                self.target(core, run.spec().number, mem.generation, mem.ticks)
-                    .abandon();
+                self.target(core, run.spec().number, mem.generation, mem.ticks).abandon();
             }
             return Err(error);
         }
@@ -144,9 +129,7 @@ impl Upkeep {
         }
         core.counters.sealed.fetch_add(1, Ordering::Relaxed);
         if let Some(run) = run {
-            core.counters
-                .run_bytes_written
-                .fetch_add(run.bytes(), Ordering::Relaxed);
+            core.counters.run_bytes_written.fetch_add(run.bytes(), Ordering::Relaxed);
             tracing::debug!(run = run.spec().number, ids = run.records(), "sealed a run");
         }
         if let Some(table) = MemTable::into_table(mem) {
@@ -158,10 +141,7 @@ impl Upkeep {
     /// Puts a frozen table's ids behind the filter, then writes them to a run.
     fn write_frozen(&mut self, core: &Core, mem: &Arc<MemTable>) -> Result<Arc<Run>> {
         let filter = Arc::clone(&core.gate.enter().filter);
-        let growing = self
-            .refresh
-            .as_ref()
-            .map(|refresh| Arc::clone(refresh.target()));
+        let growing = self.refresh.as_ref().map(|refresh| Arc::clone(refresh.target()));
         let growing = growing.filter(|target| !Arc::ptr_eq(target, &filter));
         for (id, _) in mem.table.drain() {
             filter.add(id);
@@ -195,18 +175,11 @@ impl Upkeep {
     ) -> Result<()> {
         let (first_segment, last_segment) = {
             let view = core.gate.enter();
-            let others = view
-                .frozen
-                .iter()
-                .map(|frozen| &frozen.mem)
-                .chain([&view.active]);
+            let others = view.frozen.iter().map(|frozen| &frozen.mem).chain([&view.active]);
             let others = others.filter(|other| !Arc::ptr_eq(other, mem));
             let first = others.filter_map(|other| other.first_segment()).min();
             let last = mem.segments().last().copied().unwrap_or(0);
-            (
-                first.unwrap_or(last + 1),
-                view.segment.as_ref().map_or(last, |s| s.number()),
-            )
+            (first.unwrap_or(last + 1), view.segment.as_ref().map_or(last, |s| s.number()))
         };
         let facts = core.manifest_facts();
         self.catalog.install(|manifest| {
@@ -257,10 +230,7 @@ impl Upkeep {
         }
         self.merging = None;
         self.drop_generation(core, oldest, now)?;
-        tracing::warn!(
-            generation = oldest.number,
-            "dropped a generation to keep under the cap"
-        );
+        tracing::warn!(generation = oldest.number, "dropped a generation to keep under the cap");
         core.counters.expired.fetch_add(1, Ordering::Relaxed);
         Ok(true)
     }
@@ -269,9 +239,7 @@ impl Upkeep {
     fn is_growing(&self, core: &Core, generation: u64) -> bool {
         let view = core.gate.enter();
         let frozen = view.frozen.iter().map(|frozen| frozen.mem.generation);
-        frozen
-            .chain([view.active.generation])
-            .any(|growing| growing == generation)
+        frozen.chain([view.active.generation]).any(|growing| growing == generation)
     }
 
     fn drop_generation(
@@ -280,30 +248,14 @@ impl Upkeep {
         oldest: GenerationEntry,
         now: Timestamp,
     ) -> Result<()> {
-        if self
-            .merging
-            .as_ref()
-            .is_some_and(|m| m.inputs()[0].spec().generation == oldest.number)
-        {
+        if self.merging.as_ref().is_some_and(|m| m.inputs()[0].spec().generation == oldest.number) {
             self.merging = None;
         }
-        let next = self
-            .catalog
-            .manifest
-            .generations
-            .get(1)
-            .map(|next| next.ticks.base);
+        let next = self.catalog.manifest.generations.get(1).map(|next| next.ticks.base);
         let next = next.unwrap_or_else(|| core.gate.enter().active.ticks.base);
         let complete_since = oldest.ticks.end().min(next.max(oldest.ticks.base)).min(now);
-        core.complete_since
-            .fetch_max(complete_since.as_micros(), Ordering::Relaxed);
-        let longest = self
-            .catalog
-            .manifest
-            .generations
-            .iter()
-            .map(|g| g.ticks.micros)
-            .max();
+        core.complete_since.fetch_max(complete_since.as_micros(), Ordering::Relaxed);
+        let longest = self.catalog.manifest.generations.iter().map(|g| g.ticks.micros).max();
         let longest = Duration::from_micros(longest.unwrap_or(0));
         core.forgotten.expire(now, core.window, longest);
         let dropped = |generation: u64| generation == oldest.number;
@@ -319,15 +271,10 @@ impl Upkeep {
         self.catalog.install(|manifest| {
             facts.apply(manifest);
             manifest.runs.retain(|run| !dropped(run.generation));
-            manifest
-                .generations
-                .retain(|generation| !dropped(generation.number));
+            manifest.generations.retain(|generation| !dropped(generation.number));
         })?;
-        core.gate
-            .update(|view| view.runs.retain(|run| !dropped(run.spec().generation)));
-        numbers
-            .iter()
-            .for_each(|&number| core.remove_file(&names::run(&core.dir, number)));
+        core.gate.update(|view| view.runs.retain(|run| !dropped(run.spec().generation)));
+        numbers.iter().for_each(|&number| core.remove_file(&names::run(&core.dir, number)));
         self.catalog.set_reserve_aside();
         Ok(())
     }
@@ -364,13 +311,7 @@ impl Upkeep {
         if self.filter_ids <= self.filter_capacity {
             return Ok(());
         }
-        let live: u64 = self
-            .catalog
-            .manifest
-            .runs
-            .iter()
-            .map(|run| run.records)
-            .sum();
+        let live: u64 = self.catalog.manifest.runs.iter().map(|run| run.records).sum();
         let (capacity, blocks) = filter_size(&core.options, live);
         let filter = Arc::clone(&core.gate.enter().filter);
         if blocks > filter.blocks() {
@@ -395,12 +336,7 @@ impl Upkeep {
         let Some(run) = stepped.inspect_err(|_| self.merging = None)? else {
             return Ok(true);
         };
-        let inputs = self
-            .merging
-            .take()
-            .expect("it was stepped just now")
-            .inputs()
-            .to_vec();
+        let inputs = self.merging.take().expect("it was stepped just now").inputs().to_vec();
         let is_input = |number: u64| inputs.iter().any(|input| input.spec().number == number);
         let facts = core.manifest_facts();
         self.catalog.install(|manifest| {
@@ -409,11 +345,7 @@ impl Upkeep {
             add_run(manifest, &run);
         })?;
         core.gate.update(|view| {
-            let at = view
-                .runs
-                .iter()
-                .position(|r| is_input(r.spec().number))
-                .unwrap_or(0);
+            let at = view.runs.iter().position(|r| is_input(r.spec().number)).unwrap_or(0);
             view.runs.retain(|r| !is_input(r.spec().number));
             view.runs.insert(at, Arc::clone(&run));
         });
@@ -421,14 +353,8 @@ impl Upkeep {
             core.remove_file(&names::run(&core.dir, input.spec().number));
         }
         core.counters.merged.fetch_add(1, Ordering::Relaxed);
-        core.counters
-            .run_bytes_written
-            .fetch_add(run.bytes(), Ordering::Relaxed);
-        tracing::debug!(
-            run = run.spec().number,
-            inputs = inputs.len(),
-            "merged runs"
-        );
+        core.counters.run_bytes_written.fetch_add(run.bytes(), Ordering::Relaxed);
+        tracing::debug!(run = run.spec().number, inputs = inputs.len(), "merged runs");
         Ok(true)
     }
 
@@ -437,35 +363,22 @@ impl Upkeep {
         let infos: Vec<RunInfo> = manifest
             .runs
             .iter()
-            .map(|r| RunInfo {
-                number: r.number,
-                generation: r.generation,
-                records: r.records,
-            })
+            .map(|r| RunInfo { number: r.number, generation: r.generation, records: r.records })
             .collect();
         let (active, runs) = {
             let view = core.gate.enter();
-            let oldest = view
-                .frozen
-                .last()
-                .map_or(view.active.generation, |f| f.mem.generation);
+            let oldest = view.frozen.last().map_or(view.active.generation, |f| f.mem.generation);
             (oldest, view.runs.clone())
         };
         let chosen = plan_merge(&infos, active, Core::table_limit(&core.options) as u64);
-        let inputs: Vec<Arc<Run>> = runs
-            .into_iter()
-            .filter(|run| chosen.contains(&run.spec().number))
-            .collect();
+        let inputs: Vec<Arc<Run>> =
+            runs.into_iter().filter(|run| chosen.contains(&run.spec().number)).collect();
         let Some(first) = inputs.first() else {
             return Ok(());
         };
         let bytes = |runs: &[Arc<Run>]| runs.iter().map(|run| run.bytes()).sum::<u64>();
         let all: u64 = manifest.runs.iter().map(|run| run.bytes).sum();
-        if core
-            .options
-            .max_bytes
-            .is_some_and(|most| all + bytes(&inputs) > most * 3 / 4)
-        {
+        if core.options.max_bytes.is_some_and(|most| all + bytes(&inputs) > most * 3 / 4) {
             return Ok(());
         }
         let (generation, ticks) = (first.spec().generation, first.ticks());
@@ -513,14 +426,8 @@ impl Upkeep {
             let view = core.gate.enter();
             view.segment.as_ref().map(|_| view.active.ticks.end())
         };
-        let due = expiry
-            .into_iter()
-            .chain(rotation)
-            .filter(|&at| at > now)
-            .min();
-        let nap = due
-            .and_then(|at| core.clock.time_until(at))
-            .unwrap_or(NAP_MAX);
+        let due = expiry.into_iter().chain(rotation).filter(|&at| at > now).min();
+        let nap = due.and_then(|at| core.clock.time_until(at)).unwrap_or(NAP_MAX);
         let nap = match core.options.durability {
             Durability::Interval(most) => nap.min(most / 2),
             _ => nap,
@@ -546,21 +453,10 @@ fn add_run(manifest: &mut Manifest, run: &Run) {
         records: run.records(),
         bytes: run.bytes(),
     });
-    manifest
-        .runs
-        .sort_by_key(|run| (run.generation, run.number));
-    if manifest
-        .generations
-        .iter()
-        .all(|generation| generation.number != spec.generation)
-    {
-        let entry = GenerationEntry {
-            number: spec.generation,
-            ticks: spec.ticks,
-        };
+    manifest.runs.sort_by_key(|run| (run.generation, run.number));
+    if manifest.generations.iter().all(|generation| generation.number != spec.generation) {
+        let entry = GenerationEntry { number: spec.generation, ticks: spec.ticks };
         manifest.generations.push(entry);
-        manifest
-            .generations
-            .sort_by_key(|generation| generation.number);
+        manifest.generations.sort_by_key(|generation| generation.number);
     }
 }

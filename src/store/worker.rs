@@ -27,14 +27,9 @@ impl Running {
         let thread = core.options.background.then(|| {
             let core = Arc::clone(&core);
             let builder = std::thread::Builder::new().name("firstseen-upkeep".into());
-            builder
-                .spawn(move || work(&core))
-                .expect("a thread can be started")
+            builder.spawn(move || work(&core)).expect("a thread can be started")
         });
-        Running {
-            core,
-            thread: Mutex::new(thread),
-        }
+        Running { core, thread: Mutex::new(thread) }
     }
 
     pub(crate) fn core(&self) -> &Core {
@@ -109,8 +104,7 @@ fn work(core: &Core) {
             Ok(Step::Idle(nap)) => nap,
             Err(_) => RETRY,
         };
-        core.bell
-            .report(stepped.err().inspect(|error| note_failure(core, error)));
+        core.bell.report(stepped.err().inspect(|error| note_failure(core, error)));
     }
     std::mem::forget(on_panic);
 }

@@ -47,9 +47,7 @@ impl<T> Gate<T> {
     /// A gate around `value`.
     pub(crate) fn new(value: T) -> Gate<T> {
         Gate {
-            slots: (0..SLOTS)
-                .map(|_| CachePadded::new(AtomicU64::new(0)))
-                .collect(),
+            slots: (0..SLOTS).map(|_| CachePadded::new(AtomicU64::new(0))).collect(),
             closed: AtomicBool::new(false),
             exclusive: Mutex::new(()),
             value: UnsafeCell::new(value),
@@ -93,9 +91,7 @@ impl<T> Gate<T> {
 
     /// Remembers which readers are inside now.
     pub(crate) fn in_flight(&self) -> InFlight {
-        InFlight {
-            seen: std::array::from_fn(|i| self.slots[i].load(Ordering::SeqCst)),
-        }
+        InFlight { seen: std::array::from_fn(|i| self.slots[i].load(Ordering::SeqCst)) }
     }
 
     /// Waits until every reader that was inside when `in_flight` was taken, but for the caller's own
@@ -239,9 +235,7 @@ mod tests {
                 pair.1 = n;
             });
         }
-        readers
-            .into_iter()
-            .for_each(|reader| reader.join().unwrap());
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
     }
 
     #[test]

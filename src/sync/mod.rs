@@ -24,9 +24,7 @@ pub(crate) use std::cell::UnsafeCell;
 /// Locks a mutex. A thread that panicked while holding it has left no half-made change behind: the
 /// sections under our locks do not call out and do not panic between two writes.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Waits a little, longer each time.

@@ -21,13 +21,8 @@ impl ManualClock {
     /// A clock whose wall stands at `wall`, and whose monotonic side at zero.
     #[must_use]
     pub fn new(wall: Timestamp) -> ManualClock {
-        let now = Now {
-            wall,
-            monotonic: Duration::ZERO,
-        };
-        ManualClock {
-            now: Arc::new(Mutex::new(now)),
-        }
+        let now = Now { wall, monotonic: Duration::ZERO };
+        ManualClock { now: Arc::new(Mutex::new(now)) }
     }
 
     /// Time passes: both sides move on.
@@ -54,10 +49,7 @@ impl ManualClock {
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Now) -> T) -> T {
-        f(&mut self
-            .now
-            .lock()
-            .expect("no test panics while it moves the clock"))
+        f(&mut self.now.lock().expect("no test panics while it moves the clock"))
     }
 }
 
@@ -81,20 +73,11 @@ mod tests {
         let clock = ManualClock::new(Timestamp::from_secs(100));
         let same = clock.clone();
         clock.advance(second);
-        assert_eq!(
-            (same.wall(), same.monotonic()),
-            (Timestamp::from_secs(101), second)
-        );
+        assert_eq!((same.wall(), same.monotonic()), (Timestamp::from_secs(101), second));
         clock.jump_back(second * 50);
-        assert_eq!(
-            (same.wall(), same.monotonic()),
-            (Timestamp::from_secs(51), second)
-        );
+        assert_eq!((same.wall(), same.monotonic()), (Timestamp::from_secs(51), second));
         clock.jump_ahead(second * 9);
         clock.set_wall(same.wall() + second);
-        assert_eq!(
-            (same.wall(), same.monotonic()),
-            (Timestamp::from_secs(61), second)
-        );
+        assert_eq!((same.wall(), same.monotonic()), (Timestamp::from_secs(61), second));
     }
 }

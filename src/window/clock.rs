@@ -30,14 +30,7 @@ impl StoreClock {
     ) -> StoreClock {
         let epoch = clock.wall() - clock.monotonic();
         let high_water = AtomicU64::new(high_water.as_micros());
-        StoreClock {
-            clock,
-            source,
-            future_skew,
-            epoch,
-            high_water,
-            disbelieved: AtomicU64::new(0),
-        }
+        StoreClock { clock, source, future_skew, epoch, high_water, disbelieved: AtomicU64::new(0) }
     }
 
     /// What store time follows.

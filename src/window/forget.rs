@@ -54,10 +54,7 @@ impl Forgotten {
             })
             .collect();
         let len = AtomicUsize::new(entries.len());
-        Forgotten {
-            entries: Mutex::new(entries),
-            len,
-        }
+        Forgotten { entries: Mutex::new(entries), len }
     }
 
     /// Whether there is nothing in it. A hint unless the gate is held closed.
@@ -91,9 +88,7 @@ impl Forgotten {
 
     /// Opens the set for the decisions of one call.
     pub(crate) fn open(&self) -> OpenForgotten<'_> {
-        OpenForgotten {
-            entries: lock(&self.entries),
-        }
+        OpenForgotten { entries: lock(&self.entries) }
     }
 
     /// Drops the entries that nothing needs at `now`. A record counts until the end of its tick plus
@@ -128,9 +123,9 @@ impl OpenForgotten<'_> {
     pub(crate) fn look(&self, id: Fingerprint, now: Timestamp, window: Duration) -> Again {
         match self.entries.get(&id) {
             None => Again::NotForgotten,
-            Some(Entry {
-                again: Some(again), ..
-            }) if *again + window >= now => Again::Since(*again),
+            Some(Entry { again: Some(again), .. }) if *again + window >= now => {
+                Again::Since(*again)
+            }
             Some(_) => Again::Free,
         }
     }

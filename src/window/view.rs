@@ -29,14 +29,7 @@ impl MemTable {
     /// An empty table for at most `limit` ids of a generation.
     pub(crate) fn new(table: Table, generation: u64, ticks: Ticks, limit: usize) -> MemTable {
         let (used, segments) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        MemTable {
-            table,
-            generation,
-            ticks,
-            limit,
-            used,
-            segments,
-        }
+        MemTable { table, generation, ticks, limit, used, segments }
     }
 
     /// Reserves room for `ids` more, unless that would be more than the table takes. An empty table
@@ -117,26 +110,17 @@ pub(crate) struct View {
 impl View {
     /// The frozen tables that the filter does not know yet.
     pub(crate) fn frozen_apart(&self) -> impl Iterator<Item = &MemTable> {
-        self.frozen
-            .iter()
-            .filter(|frozen| !frozen.in_filter)
-            .map(|frozen| &*frozen.mem)
+        self.frozen.iter().filter(|frozen| !frozen.in_filter).map(|frozen| &*frozen.mem)
     }
 
     /// The frozen tables that are behind the filter.
     pub(crate) fn frozen_behind(&self) -> impl Iterator<Item = &MemTable> {
-        self.frozen
-            .iter()
-            .filter(|frozen| frozen.in_filter)
-            .map(|frozen| &*frozen.mem)
+        self.frozen.iter().filter(|frozen| frozen.in_filter).map(|frozen| &*frozen.mem)
     }
 
     /// The lowest number of a segment that no run has replaced.
     pub(crate) fn first_segment(&self) -> Option<u64> {
-        let frozen = self
-            .frozen
-            .iter()
-            .filter_map(|frozen| frozen.mem.first_segment());
+        let frozen = self.frozen.iter().filter_map(|frozen| frozen.mem.first_segment());
         frozen.chain(self.active.first_segment()).min()
     }
 }
@@ -169,8 +153,6 @@ impl MemTable {
     /// The record of a fingerprint, if it is there.
     #[inline]
     pub(crate) fn sighting(&self, fingerprint: Fingerprint) -> Option<Sighting> {
-        self.table
-            .get(fingerprint)
-            .map(|tick| Sighting::new(self.ticks, tick))
+        self.table.get(fingerprint).map(|tick| Sighting::new(self.ticks, tick))
     }
 }

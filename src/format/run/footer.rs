@@ -24,9 +24,7 @@ pub(crate) struct Footer {
 impl Footer {
     /// Where the directory begins, if that is a file offset at all.
     pub(crate) fn directory_offset(&self, header: &Header) -> Option<u64> {
-        self.pages
-            .checked_mul(PAGE_U64)?
-            .checked_add(header.data_offset())
+        self.pages.checked_mul(PAGE_U64)?.checked_add(header.data_offset())
     }
 
     /// How many pages the directory takes.
@@ -48,11 +46,7 @@ impl Footer {
         page[..8].copy_from_slice(&END_MAGIC);
         put_u64(&mut page, 8, self.records);
         put_u64(&mut page, 16, self.pages);
-        put_u64(
-            &mut page,
-            24,
-            self.directory_offset(header).expect("below the length"),
-        );
+        put_u64(&mut page, 24, self.directory_offset(header).expect("below the length"));
         put_u64(&mut page, 32, len);
         page[40..56].copy_from_slice(&self.first.as_u128().to_le_bytes());
         page[56..72].copy_from_slice(&self.last.as_u128().to_le_bytes());
@@ -84,28 +78,13 @@ impl Footer {
         };
         let claimed = footer.file_len(header).unwrap_or(u64::MAX);
         Flaw::unless_equal(at + 16, "length of a run by its data pages", len, claimed)?;
-        Flaw::unless_equal(
-            at + 32,
-            "length of a run by its footer",
-            len,
-            u64_at(page, 32),
-        )?;
+        Flaw::unless_equal(at + 32, "length of a run by its footer", len, u64_at(page, 32))?;
         let directory = footer.directory_offset(header).unwrap_or(u64::MAX);
-        Flaw::unless_equal(
-            at + 24,
-            "directory offset of a run",
-            directory,
-            u64_at(page, 24),
-        )?;
+        Flaw::unless_equal(at + 24, "directory offset of a run", directory, u64_at(page, 24))?;
         let most = footer.pages.saturating_mul(header.shape.capacity() as u64);
         if footer.records < footer.pages || footer.records > most {
             let expected = format!("{} to {most}", footer.pages);
-            return Err(Flaw::new(
-                at + 8,
-                "records of a run",
-                expected,
-                footer.records,
-            ));
+            return Err(Flaw::new(at + 8, "records of a run", expected, footer.records));
         }
         Ok(footer)
     }

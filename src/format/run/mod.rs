@@ -59,12 +59,7 @@ impl Flaw {
         expected: impl ToString,
         found: impl ToString,
     ) -> Flaw {
-        Flaw {
-            offset,
-            what,
-            expected: expected.to_string(),
-            found: found.to_string(),
-        }
+        Flaw { offset, what, expected: expected.to_string(), found: found.to_string() }
     }
 
     /// The same flaw, of the file at `path`.
@@ -170,12 +165,7 @@ impl Header {
         }
         if page[16..32] != *store {
             let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-            return Err(Flaw::new(
-                16,
-                "store id of a run",
-                hex(store),
-                hex(&page[16..32]),
-            ));
+            return Err(Flaw::new(16, "store id of a run", hex(store), hex(&page[16..32])));
         }
         Flaw::unless_equal(32, "number of a run", number, u64_at(page, 32))?;
         check(page, Salt::new(store, &MAGIC, number), 0, "run header")?;
@@ -187,12 +177,7 @@ impl Header {
         let (bits, scale) = (u32_at(page, 80), u32_at(page, 84));
         let shape = Shape::new(bits, scale).ok_or_else(|| {
             let found = format!("{bits} bits, scale {scale}");
-            Flaw::new(
-                80,
-                "record layout of a run",
-                "80..=120 bits, scale 1..=65536",
-                found,
-            )
+            Flaw::new(80, "record layout of a run", "80..=120 bits, scale 1..=65536", found)
         })?;
         let header = Header {
             store: page[16..32].try_into().expect("sixteen bytes"),
@@ -214,12 +199,7 @@ impl Header {
             let (expected, found) = (format!("1 or more, in {len} bytes"), header.filter_blocks);
             return Err(Flaw::new(72, "filter blocks of a run", expected, found));
         }
-        Flaw::unless_equal(
-            88,
-            "data offset of a run",
-            header.data_offset(),
-            u64_at(page, 88),
-        )?;
+        Flaw::unless_equal(88, "data offset of a run", header.data_offset(), u64_at(page, 88))?;
         Ok(header)
     }
 }

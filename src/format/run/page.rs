@@ -121,10 +121,7 @@ impl<'a> PageView<'a> {
     ) -> Result<PageView<'a>, Flaw> {
         check(page, salt, offset, "run page")?;
         let view = PageView { page, shape };
-        let (count, counted) = (
-            view.count(),
-            (0..4).map(|i| nibble_sum(view.nibbles(i))).sum(),
-        );
+        let (count, counted) = (view.count(), (0..4).map(|i| nibble_sum(view.nibbles(i))).sum());
         if count == 0 || count > shape.capacity() || count != counted {
             let expected = format!("1 to {}, the {counted} of its buckets", shape.capacity());
             return Err(Flaw::new(
@@ -147,10 +144,7 @@ impl<'a> PageView<'a> {
     }
 
     pub(crate) fn count(self) -> usize {
-        usize::from(u16::from_le_bytes([
-            self.page[COUNT_AT],
-            self.page[COUNT_AT + 1],
-        ]))
+        usize::from(u16::from_le_bytes([self.page[COUNT_AT], self.page[COUNT_AT + 1]]))
     }
 
     /// The tick of `fingerprint`, if it is in this page.
@@ -173,9 +167,7 @@ impl<'a> PageView<'a> {
 
     /// The first record's fingerprint.
     pub(crate) fn first(self) -> Fingerprint {
-        let bucket = (0..BUCKETS)
-            .find(|&bucket| self.in_bucket(bucket) > 0)
-            .unwrap_or_default();
+        let bucket = (0..BUCKETS).find(|&bucket| self.in_bucket(bucket) > 0).unwrap_or_default();
         self.fingerprint(bucket, self.record(0))
     }
 

@@ -127,10 +127,7 @@ mod tests {
     #[test]
     fn more_records_take_fewer_bits_each() {
         let bits = |expected| Shape::for_expected(expected).remainder_bits();
-        assert_eq!(
-            (bits(1_000), bits(10_000_000), bits(100_000_000)),
-            (120, 107, 104)
-        );
+        assert_eq!((bits(1_000), bits(10_000_000), bits(100_000_000)), (120, 107, 104));
         assert_eq!(Shape::for_expected(10_000_000).capacity(), 281);
     }
 

@@ -59,10 +59,7 @@ impl Storage for Disk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        open(
-            path,
-            system::options().read(true).write(true).create_new(true),
-        )
+        open(path, system::options().read(true).write(true).create_new(true))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
@@ -86,10 +83,7 @@ impl Storage for Disk {
             Ok(()) => Ok(()),
             // These are about the names and would stop a copy too.
             Err(e)
-                if matches!(
-                    e.kind(),
-                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound
-                ) =>
+                if matches!(e.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) =>
             {
                 Err(e)
             }
@@ -153,11 +147,7 @@ impl File for DiskFile {
         match system::allocate(&self.file, offset, len) {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
                 let end = offset.checked_add(len).ok_or(io::ErrorKind::InvalidInput)?;
-                if self.len()? < end {
-                    self.file.set_len(end)
-                } else {
-                    Ok(())
-                }
+                if self.len()? < end { self.file.set_len(end) } else { Ok(()) }
             }
             other => other,
         }
@@ -197,9 +187,7 @@ struct DiskLock {
 impl Lock for DiskLock {}
 
 fn open(path: &Path, options: &mut fs::OpenOptions) -> io::Result<Box<dyn File>> {
-    Ok(Box::new(DiskFile {
-        file: open_file(path, options)?,
-    }))
+    Ok(Box::new(DiskFile { file: open_file(path, options)? }))
 }
 
 /// Opens, and says so where a symbolic link stands in the place of a file.
@@ -218,10 +206,7 @@ fn open_file(path: &Path, options: &mut fs::OpenOptions) -> io::Result<fs::File>
 /// Copies a file and makes the copy's contents durable; a copy that fails is removed.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = open_file(from, system::options().read(true))?;
-    let mut target = open_file(
-        to,
-        system::options().read(true).write(true).create_new(true),
-    )?;
+    let mut target = open_file(to, system::options().read(true).write(true).create_new(true))?;
     let copied = io::copy(&mut source, &mut target).and_then(|_| target.sync_all());
     if copied.is_err() {
         drop(target);

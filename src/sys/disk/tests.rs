@@ -21,10 +21,7 @@ fn bytes_come_back_by_reading_and_by_mapping() {
     assert_eq!(&*region, b"\0\0\0hello");
     disk.remove(&path).unwrap();
     assert_eq!(&region[3..], b"hello", "a mapping outlives the name");
-    assert_eq!(
-        file.map(9).unwrap_err().kind(),
-        io::ErrorKind::UnexpectedEof
-    );
+    assert_eq!(file.map(9).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     assert!(file.map(0).unwrap().is_empty());
 }
 
@@ -33,19 +30,10 @@ fn create_never_reuses_a_file() {
     let (dir, disk) = scratch();
     let path = dir.path().join("a");
     disk.create(&path).unwrap();
-    assert_eq!(
-        disk.create(&path).unwrap_err().kind(),
-        io::ErrorKind::AlreadyExists
-    );
+    assert_eq!(disk.create(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     let missing = dir.path().join("b");
-    assert_eq!(
-        disk.open(&missing).unwrap_err().kind(),
-        io::ErrorKind::NotFound
-    );
-    assert_eq!(
-        disk.open_write(&missing).unwrap_err().kind(),
-        io::ErrorKind::NotFound
-    );
+    assert_eq!(disk.open(&missing).unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_eq!(disk.open_write(&missing).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
 #[test]
@@ -87,10 +75,7 @@ fn a_link_and_a_copy_hold_the_same_bytes() {
     let [from, linked, copied] = ["from", "linked", "copied"].map(|name| dir.path().join(name));
     write_all_at(&*disk.create(&from).unwrap(), b"bytes", 0).unwrap();
     disk.link(&from, &linked).unwrap();
-    assert_eq!(
-        disk.link(&from, &linked).unwrap_err().kind(),
-        io::ErrorKind::AlreadyExists
-    );
+    assert_eq!(disk.link(&from, &linked).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     copy(&from, &copied).unwrap();
     assert!(copy(&from, &copied).is_err());
     disk.remove(&from).unwrap();
@@ -129,10 +114,7 @@ fn files_are_the_owners_alone_and_links_are_refused() {
         assert!(refused.unwrap_err().to_string().contains("symbolic link"));
     }
     assert!(disk.lock(&link).is_err());
-    assert_eq!(
-        disk.create(&link).unwrap_err().kind(),
-        io::ErrorKind::AlreadyExists
-    );
+    assert_eq!(disk.create(&link).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
 }
 
 /// `/dev/full` has no room for anything; what it says is what a full disk says.
@@ -140,8 +122,5 @@ fn files_are_the_owners_alone_and_links_are_refused() {
 #[test]
 fn a_full_disk_is_told_apart() {
     let file = Disk.open_write(Path::new("/dev/full")).unwrap();
-    assert_eq!(
-        file.write_at(b"x", 0).unwrap_err().kind(),
-        io::ErrorKind::StorageFull
-    );
+    assert_eq!(file.write_at(b"x", 0).unwrap_err().kind(), io::ErrorKind::StorageFull);
 }

@@ -10,9 +10,7 @@ use rustix::io::Errno;
 /// Options from which every file is opened.
 pub(super) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options
-        .mode(0o600)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
     options
 }
 

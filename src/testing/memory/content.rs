@@ -78,11 +78,8 @@ impl Inode {
     pub(super) fn write(&mut self, buf: &[u8], offset: u64) {
         self.assert_unmapped();
         for (sector, within, part) in pieces(offset, buf.len()) {
-            let bytes = self
-                .now
-                .sectors
-                .entry(sector)
-                .or_insert_with(|| Arc::new([0; SECTOR as usize]));
+            let bytes =
+                self.now.sectors.entry(sector).or_insert_with(|| Arc::new([0; SECTOR as usize]));
             Arc::make_mut(bytes)[within].copy_from_slice(&buf[part]);
             self.touch(sector);
         }
@@ -91,12 +88,7 @@ impl Inode {
 
     pub(super) fn resize(&mut self, len: u64) {
         self.assert_unmapped();
-        let cut: Vec<u64> = self
-            .now
-            .sectors
-            .range(len / SECTOR..)
-            .map(|(&s, _)| s)
-            .collect();
+        let cut: Vec<u64> = self.now.sectors.range(len / SECTOR..).map(|(&s, _)| s).collect();
         if len < self.now.len {
             cut.into_iter().for_each(|sector| self.touch(sector));
         }
@@ -118,11 +110,7 @@ impl Inode {
 
     /// The file after the death of the process.
     pub(super) fn after_kill(&self) -> Inode {
-        Inode {
-            handles: 0,
-            mapped: false,
-            ..self.clone()
-        }
+        Inode { handles: 0, mapped: false, ..self.clone() }
     }
 
     /// The file after a power cut; with a `chance`, some of what was not durable survives.
@@ -144,11 +132,7 @@ impl Inode {
             left.len = left.len.max(self.now.len);
             left.resize(len);
         }
-        Inode {
-            now: left.clone(),
-            durable: left,
-            ..Inode::default()
-        }
+        Inode { now: left.clone(), durable: left, ..Inode::default() }
     }
 
     fn touch(&mut self, sector: u64) {

@@ -22,11 +22,7 @@ impl MemoryFile {
     /// The world, for an operation that changes the file.
     fn step_to_write(&self, op: Op) -> io::Result<MutexGuard<'_, World>> {
         let world = self.disk.step(op)?;
-        if self.writable {
-            Ok(world)
-        } else {
-            Err(io::ErrorKind::PermissionDenied.into())
-        }
+        if self.writable { Ok(world) } else { Err(io::ErrorKind::PermissionDenied.into()) }
     }
 
     fn sync(&self, op: Op) -> io::Result<()> {
@@ -48,11 +44,7 @@ impl File for MemoryFile {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        Ok(self
-            .disk
-            .step(Op::Read)?
-            .inode(self.inode)
-            .read(buf, offset))
+        Ok(self.disk.step(Op::Read)?.inode(self.inode).read(buf, offset))
     }
 
     /// As real disks do, writes what there is room for, and is an error only if that is nothing.
@@ -60,10 +52,7 @@ impl File for MemoryFile {
         let mut world = self.step_to_write(Op::Write)?;
         let room = world.len_max(self.inode).saturating_sub(offset);
         let limit = world.plan.write_limit.unwrap_or(usize::MAX);
-        let count = buf
-            .len()
-            .min(limit)
-            .min(usize::try_from(room).unwrap_or(usize::MAX));
+        let count = buf.len().min(limit).min(usize::try_from(room).unwrap_or(usize::MAX));
         if count == 0 && !buf.is_empty() {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -123,9 +112,6 @@ impl Drop for MemoryFile {
 impl fmt::Debug for MemoryFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, writable, .. } = self;
-        f.debug_struct("MemoryFile")
-            .field("path", path)
-            .field("writable", writable)
-            .finish()
+        f.debug_struct("MemoryFile").field("path", path).field("writable", writable).finish()
     }
 }

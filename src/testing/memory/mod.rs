@@ -79,10 +79,7 @@ impl MemoryDisk {
     /// Forgets all planned faults and limits.
     pub fn heal(&self) {
         let mut world = self.world();
-        world.plan = Plan {
-            history: std::mem::take(&mut world.plan.history),
-            ..Plan::default()
-        };
+        world.plan = Plan { history: std::mem::take(&mut world.plan.history), ..Plan::default() };
         world.capacity = None;
     }
 
@@ -105,12 +102,7 @@ impl MemoryDisk {
     /// How many operations of one kind there were.
     #[must_use]
     pub fn count(&self, op: Op) -> u64 {
-        self.world()
-            .plan
-            .history
-            .iter()
-            .filter(|&&done| done == op)
-            .count() as u64
+        self.world().plan.history.iter().filter(|&&done| done == op).count() as u64
     }
 
     /// Every operation so far; the place of each is its number.
@@ -133,20 +125,13 @@ impl MemoryDisk {
 
     fn handle(&self, world: &mut World, inode: u64, path: &Path, writable: bool) -> Box<dyn File> {
         world.inode(inode).handles += 1;
-        Box::new(MemoryFile {
-            disk: self.clone(),
-            path: path.to_path_buf(),
-            inode,
-            writable,
-        })
+        Box::new(MemoryFile { disk: self.clone(), path: path.to_path_buf(), inode, writable })
     }
 }
 
 impl From<World> for MemoryDisk {
     fn from(world: World) -> MemoryDisk {
-        MemoryDisk {
-            world: Arc::new(Mutex::new(world)),
-        }
+        MemoryDisk { world: Arc::new(Mutex::new(world)) }
     }
 }
 
@@ -201,10 +186,7 @@ impl Storage for MemoryDisk {
         if !world.locks.insert(path.to_path_buf()) {
             return Ok(None);
         }
-        Ok(Some(Box::new(MemoryLock {
-            disk: self.clone(),
-            path: path.to_path_buf(),
-        })))
+        Ok(Some(Box::new(MemoryLock { disk: self.clone(), path: path.to_path_buf() })))
     }
 }
 

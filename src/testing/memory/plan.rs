@@ -46,9 +46,7 @@ impl Plan {
         {
             return Err(kind.into());
         }
-        self.once
-            .remove(&number)
-            .map_or(Ok(()), |kind| Err(kind.into()))
+        self.once.remove(&number).map_or(Ok(()), |kind| Err(kind.into()))
     }
 }
 

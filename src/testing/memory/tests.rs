@@ -66,10 +66,7 @@ fn names_are_durable_after_a_folder_sync() {
     let crashed = disk.crash();
     assert_eq!(read(&crashed, "old").unwrap(), b"new");
     assert_eq!(read(&crashed, "second").unwrap(), b"old");
-    assert_eq!(
-        read(&crashed, "new").unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(read(&crashed, "new").unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]
@@ -83,11 +80,7 @@ fn a_torn_write_keeps_some_of_its_sectors() {
     for seed in 0..64 {
         let crashed = disk.crash_with(seed);
         let bytes = read(&crashed, "a").unwrap();
-        assert_eq!(
-            bytes,
-            read(&disk.crash_with(seed), "a").unwrap(),
-            "seed {seed}"
-        );
+        assert_eq!(bytes, read(&disk.crash_with(seed), "a").unwrap(), "seed {seed}");
         assert!((4096..=8292).contains(&bytes.len()));
         for sector in bytes[..4096].chunks(512) {
             assert!(sector == [1; 512] || sector == [2; 512]);
@@ -95,11 +88,7 @@ fn a_torn_write_keeps_some_of_its_sectors() {
         assert!(bytes[4096..].iter().all(|byte| [0, 3].contains(byte)));
         torn += u32::from(bytes[..4096].contains(&1) && bytes[..4096].contains(&2));
         lengths.insert(bytes.len());
-        assert_eq!(
-            read(&crashed.crash(), "a").unwrap(),
-            bytes,
-            "what survived is durable"
-        );
+        assert_eq!(read(&crashed.crash(), "a").unwrap(), bytes, "what survived is durable");
     }
     assert!(torn > 32 && lengths.len() > 8);
 }
@@ -143,18 +132,12 @@ fn faults_come_when_planned() {
     disk.fail_from(start + 3, ErrorKind::Other);
     disk.set_write_limit(Some(3));
     let file = disk.create(&path("a")).unwrap();
-    assert_eq!(
-        file.write_at(b"1234", 0).unwrap_err().kind(),
-        ErrorKind::Interrupted
-    );
+    assert_eq!(file.write_at(b"1234", 0).unwrap_err().kind(), ErrorKind::Interrupted);
     assert_eq!(file.write_at(b"1234", 0).unwrap(), 3);
     assert!(file.write_at(b"4", 3).is_err());
     assert!(disk.open(&path("a")).is_err());
     assert_eq!(disk.count(Op::Write), 3);
-    assert_eq!(
-        disk.history()[start as usize..][..2],
-        [Op::Create, Op::Write]
-    );
+    assert_eq!(disk.history()[start as usize..][..2], [Op::Create, Op::Write]);
     disk.heal();
     assert_eq!(read(&disk, "a").unwrap(), b"123");
 }
@@ -165,10 +148,7 @@ fn a_full_disk_takes_what_fits_and_removal_makes_room() {
     disk.set_capacity(Some(100));
     let a = disk.create(&path("a")).unwrap();
     a.allocate(0, 60).unwrap();
-    assert_eq!(
-        a.allocate(0, 101).unwrap_err().kind(),
-        ErrorKind::StorageFull
-    );
+    assert_eq!(a.allocate(0, 101).unwrap_err().kind(), ErrorKind::StorageFull);
     let b = disk.create(&path("b")).unwrap();
     assert_eq!(b.write_at(&[1; 64], 0).unwrap(), 40);
     let full = write_all_at(&*b, &[1; 24], 40).unwrap_err();
@@ -210,18 +190,9 @@ fn misuse_is_refused() {
     let disk = disk();
     saved(&disk, "a", b"1");
     let file = disk.open(&path("a")).unwrap();
-    assert_eq!(
-        file.write_at(b"2", 0).unwrap_err().kind(),
-        ErrorKind::PermissionDenied
-    );
-    assert_eq!(
-        disk.create(&path("a")).unwrap_err().kind(),
-        ErrorKind::AlreadyExists
-    );
-    assert_eq!(
-        disk.create(Path::new("no/a")).unwrap_err().kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(file.write_at(b"2", 0).unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(disk.create(&path("a")).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(disk.create(Path::new("no/a")).unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(file.map(2).unwrap_err().kind(), ErrorKind::UnexpectedEof);
     assert_eq!(&*file.map(1).unwrap(), b"1");
 }

@@ -15,11 +15,7 @@ type Names = BTreeMap<PathBuf, u64>;
 pub(super) enum Change {
     Put(PathBuf, u64),
     Drop(PathBuf),
-    Move {
-        from: PathBuf,
-        to: PathBuf,
-        inode: u64,
-    },
+    Move { from: PathBuf, to: PathBuf, inode: u64 },
 }
 
 impl Change {
@@ -69,15 +65,9 @@ impl World {
 
     pub(super) fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         self.check_dir(dir)?;
-        let inside = self
-            .names
-            .keys()
-            .chain(&self.dirs)
-            .filter(|path| path.parent() == Some(dir));
+        let inside = self.names.keys().chain(&self.dirs).filter(|path| path.parent() == Some(dir));
         let names = inside.filter_map(|path| path.file_name());
-        Ok(names
-            .map(|name| name.to_string_lossy().into_owned())
-            .collect())
+        Ok(names.map(|name| name.to_string_lossy().into_owned()).collect())
     }
 
     pub(super) fn create(&mut self, path: &Path) -> io::Result<u64> {
@@ -90,10 +80,7 @@ impl World {
     }
 
     pub(super) fn find(&self, path: &Path) -> io::Result<u64> {
-        self.names
-            .get(path)
-            .copied()
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
@@ -119,22 +106,16 @@ impl World {
 
     pub(super) fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
         self.check_dir(dir)?;
-        let (covered, rest): (Vec<_>, Vec<_>) = self
-            .pending
-            .drain(..)
-            .partition(|change| change.dir() == Some(dir));
-        covered
-            .iter()
-            .for_each(|change| change.apply(&mut self.durable_names));
+        let (covered, rest): (Vec<_>, Vec<_>) =
+            self.pending.drain(..).partition(|change| change.dir() == Some(dir));
+        covered.iter().for_each(|change| change.apply(&mut self.durable_names));
         self.pending = rest;
         self.collect();
         Ok(())
     }
 
     pub(super) fn inode(&mut self, number: u64) -> &mut Inode {
-        self.inodes
-            .get_mut(&number)
-            .expect("a file lives while a name or handle has it")
+        self.inodes.get_mut(&number).expect("a file lives while a name or handle has it")
     }
 
     pub(super) fn close(&mut self, number: u64) {
@@ -154,10 +135,7 @@ impl World {
 
     /// What another process finds after this one was killed.
     pub(super) fn after_kill(&self) -> World {
-        let inodes = self
-            .inodes
-            .iter()
-            .map(|(&number, inode)| (number, inode.after_kill()));
+        let inodes = self.inodes.iter().map(|(&number, inode)| (number, inode.after_kill()));
         let mut left = World {
             capacity: self.capacity,
             dirs: self.dirs.clone(),
@@ -182,10 +160,7 @@ impl World {
                 }
             }
         }
-        let inodes = self
-            .inodes
-            .iter()
-            .map(|(&n, inode)| (n, inode.after_crash(chance.as_mut())));
+        let inodes = self.inodes.iter().map(|(&n, inode)| (n, inode.after_crash(chance.as_mut())));
         let mut left = World {
             capacity: self.capacity,
             dirs: self.dirs.clone(),
@@ -206,17 +181,13 @@ impl World {
 
     fn check_dir(&self, dir: &Path) -> io::Result<()> {
         let exists = dir.file_name().is_none() || self.dirs.contains(dir);
-        exists
-            .then_some(())
-            .ok_or_else(|| io::ErrorKind::NotFound.into())
+        exists.then_some(()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn check_free(&self, path: &Path) -> io::Result<()> {
         self.check_dir(path.parent().unwrap_or(path))?;
         let taken = self.names.contains_key(path) || self.dirs.contains(path);
-        (!taken)
-            .then_some(())
-            .ok_or_else(|| io::ErrorKind::AlreadyExists.into())
+        (!taken).then_some(()).ok_or_else(|| io::ErrorKind::AlreadyExists.into())
     }
 
     /// Forgets files that no name, no change on its way and no handle has.
@@ -232,7 +203,6 @@ impl World {
             .chain(pending)
             .copied()
             .collect();
-        self.inodes
-            .retain(|number, inode| inode.handles > 0 || live.contains(number));
+        self.inodes.retain(|number, inode| inode.handles > 0 || live.contains(number));
     }
 }
