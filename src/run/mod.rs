@@ -77,7 +77,7 @@ pub(crate) struct RunSpec {
     /// false positives; with fewer, pages are closed before they are full: a tenth fewer cost up to
     /// 6 % more bytes an id, half as many cost twice the bytes.
     pub(crate) expected: u64,
-    /// Filter bits for each expected record; 10 give 1.1 % false positives.
+    /// Filter bits for each expected record; 10 give 1.05 % false positives.
     pub(crate) filter_bits_per_id: u32,
 }
 
