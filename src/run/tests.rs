@@ -345,10 +345,7 @@ fn merging_runs_gives_each_id_once_with_its_first_tick() {
 fn the_example_of_the_format() {
     let records = [(5 << 64 | 1, 0x11), (5 << 64 | 2, 0x22), (1 << 122, 0x33)];
     let (bytes, _) = write(records, 3);
-    let sums: Vec<_> = bytes
-        .chunks(PAGE)
-        .map(|page| u64_at(page, SUM_AT))
-        .collect();
+    let sums: Vec<_> = bytes.chunks(PAGE).map(|page| u64_at(page, SUM_AT)).collect();
     let expected = [
         0xf32e_e911_32b2_58f3,
         0x140a_a2f0_6dd1_f85f,
@@ -358,16 +355,8 @@ fn the_example_of_the_format() {
     ];
     assert_eq!(sums, expected);
     let page = &bytes[2 * PAGE..3 * PAGE];
-    assert_eq!(
-        (u64_at(page, 0), &page[8..14]),
-        (5, &[3, 0, 2, 0x10, 0, 0][..])
-    );
+    assert_eq!((u64_at(page, 0), &page[8..14]), (5, &[3, 0, 2, 0x10, 0, 0][..]));
     assert_eq!(page[42..44], [0x11, 1]);
     assert_eq!(page[58..60], [0x22, 2]);
-    assert_eq!(
-        page[74..90],
-        [
-            0x33, 0, 0, 0, 0, 0, 0, 0, 0, 0xfb, 255, 255, 255, 255, 255, 255
-        ]
-    );
+    assert_eq!(page[74..90], [0x33, 0, 0, 0, 0, 0, 0, 0, 0, 0xfb, 255, 255, 255, 255, 255, 255]);
 }
