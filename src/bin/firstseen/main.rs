@@ -1,2 +1,7 @@
 //! The `firstseen` command.
+#![allow(dead_code)]
+
+mod duration;
+mod record;
+
 fn main() {}
