@@ -6,17 +6,25 @@
 
 mod batch;
 mod block;
+mod checkpoint;
+mod compact;
 mod dedup;
 mod docs;
+mod dump;
 mod duration;
+mod export;
 mod fail;
+mod forget;
 mod header;
+mod import;
 mod input;
 mod place;
 mod record;
 mod select;
 mod show;
 mod sink;
+mod stats;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -29,6 +37,7 @@ const AFTER: &str = "\
 Examples:
   firstseen dedup access.log                       each line once, in order
   firstseen dedup --db seen --json /id < events    and not again in later runs
+  firstseen verify seen                            is every byte as it was written?
 
 Each command explains itself: firstseen dedup --help";
 
@@ -44,6 +53,15 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Dedup(Box<dedup::args::DedupArgs>),
+    Stats(stats::StatsArgs),
+    Verify(verify::VerifyArgs),
+    Dump(dump::DumpArgs),
+    Forget(forget::ForgetArgs),
+    Compact(compact::CompactArgs),
+    Export(export::ExportArgs),
+    Import(import::ImportArgs),
+    Checkpoint(checkpoint::CheckpointArgs),
+    Restore(checkpoint::RestoreArgs),
     Completions(docs::CompletionsArgs),
     Man(docs::ManArgs),
 }
@@ -65,6 +83,15 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Dedup(args) => return dedup::run(*args),
+        Command::Verify(args) => return verify::run(&args),
+        Command::Stats(args) => stats::run(&args),
+        Command::Dump(args) => dump::run(&args),
+        Command::Forget(args) => forget::run(&args),
+        Command::Compact(args) => compact::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Checkpoint(args) => checkpoint::run(&args),
+        Command::Restore(args) => checkpoint::restore(&args),
         Command::Completions(args) => docs::completions(&args, Cli::command()),
         Command::Man(args) => docs::man(&args, Cli::command()),
     }
