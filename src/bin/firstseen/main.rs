@@ -1,6 +1,6 @@
 //! The `firstseen` command: a filter that prints each record once, and care for its stores.
 //!
-//! One file a subcommand, `dedup` a folder. Below them: [`record`] (records as
+//! One file a subcommand, `dedup` and `generate` a folder each. Below them: [`record`] (records as
 //! bytes), [`select`] (what of a record is its id), [`block`] and [`batch`] (the hot path from
 //! input to ids), [`input`] and [`sink`] (files), [`place`] (temporary stores), [`show`].
 
@@ -15,6 +15,7 @@ mod duration;
 mod export;
 mod fail;
 mod forget;
+mod generate;
 mod header;
 mod import;
 mod input;
@@ -37,6 +38,7 @@ const AFTER: &str = "\
 Examples:
   firstseen dedup access.log                       each line once, in order
   firstseen dedup --db seen --json /id < events    and not again in later runs
+  firstseen generate --count 1000000 | firstseen dedup --json /id --count
   firstseen verify seen                            is every byte as it was written?
 
 Each command explains itself: firstseen dedup --help";
@@ -62,6 +64,7 @@ enum Command {
     Import(import::ImportArgs),
     Checkpoint(checkpoint::CheckpointArgs),
     Restore(checkpoint::RestoreArgs),
+    Generate(generate::GenerateArgs),
     Completions(docs::CompletionsArgs),
     Man(docs::ManArgs),
 }
@@ -92,6 +95,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Import(args) => import::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Restore(args) => checkpoint::restore(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Completions(args) => docs::completions(&args, Cli::command()),
         Command::Man(args) => docs::man(&args, Cli::command()),
     }
