@@ -23,6 +23,6 @@ mod replay;
 mod segment;
 mod writer;
 
-pub(crate) use replay::{Tail, replay};
+pub(crate) use replay::{Tail, judge_headless, replay};
 pub(crate) use segment::Segment;
 pub(crate) use writer::{Log, LogStats, Lsn, Need};

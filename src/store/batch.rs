@@ -155,6 +155,7 @@ impl Core {
                 *verdict = Verdict::Duplicate { first_seen };
             } else if !decided(id)
                 && let Some(found) = inside.active.sighting(id)
+                && self.counts(found, moment.now)
             {
                 tally.rests_on_log = true;
                 *verdict = Verdict::Duplicate { first_seen: found.first_seen() };

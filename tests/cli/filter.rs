@@ -9,11 +9,7 @@ use crate::support::{Folder, dedup, firstseen, run};
 fn first_seen_lines_are_printed_in_order() {
     let ran = dedup("", b"b\na\nb\nc\na\n").ok();
     assert_eq!(ran.text(), "b\na\nc\n");
-    assert!(
-        ran.err.contains("5 records, 3 unique, 2 duplicates"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains("5 records, 3 unique, 2 duplicates"), "{}", ran.err);
 }
 
 #[test]
@@ -57,9 +53,7 @@ fn records_longer_than_a_block_are_records() {
 #[test]
 fn many_batches_keep_the_order() {
     let lines = |range: std::ops::Range<u32>| -> Vec<u8> {
-        range
-            .flat_map(|n| format!("{:x}\n", n.wrapping_mul(2_654_435_761)).into_bytes())
-            .collect()
+        range.flat_map(|n| format!("{:x}\n", n.wrapping_mul(2_654_435_761)).into_bytes()).collect()
     };
     let input = [lines(0..60_000), lines(10_000..70_000)].concat();
     assert_eq!(dedup("", &input).ok().out, lines(0..70_000));
@@ -71,30 +65,18 @@ fn duplicates_can_be_kept_or_shown() {
     let input = b"a\nb\na\na\n";
     let duplicates = folder.arg("duplicates");
     let ran = dedup(&format!("--duplicates {duplicates}"), input).ok();
-    assert_eq!(
-        (ran.text(), &folder.read("duplicates")[..]),
-        ("a\nb\n", &b"a\na\n"[..])
-    );
+    assert_eq!((ran.text(), &folder.read("duplicates")[..]), ("a\nb\n", &b"a\na\n"[..]));
     assert_eq!(dedup("--only-duplicates", input).ok().text(), "a\na\n");
 }
 
 #[test]
 fn counts_and_summaries_can_be_read_by_programs() {
     let input = b"a\nb\na\n";
-    assert_eq!(
-        dedup("--count", input).ok().text(),
-        "3\trecords\n2\tunique\n1\tduplicates\n"
-    );
-    assert_eq!(
-        dedup("--count --summary json", input).ok().json()["unique"],
-        2
-    );
+    assert_eq!(dedup("--count", input).ok().text(), "3\trecords\n2\tunique\n1\tduplicates\n");
+    assert_eq!(dedup("--count --summary json", input).ok().json()["unique"], 2);
     let ran = dedup("--summary json", input).ok();
     let summary: serde_json::Value = serde_json::from_str(&ran.err).expect("JSON");
-    assert_eq!(
-        (&summary["records"], &summary["duplicates"]),
-        (&3.into(), &1.into())
-    );
+    assert_eq!((&summary["records"], &summary["duplicates"]), (&3.into(), &1.into()));
     assert_eq!(summary["bytes"], 6);
     assert_eq!(dedup("--summary none", input).ok().err, "");
 }
@@ -108,11 +90,7 @@ fn exit_codes_tell_what_happened() {
     assert_eq!(dedup("--window 5", b"").code, 2);
     let ran = dedup("no-such-file", b"");
     assert_eq!(ran.code, 1);
-    assert!(
-        ran.err.starts_with("firstseen: cannot open no-such-file: "),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.starts_with("firstseen: cannot open no-such-file: "), "{}", ran.err);
     assert_eq!(ran.err.lines().count(), 1);
 }
 
@@ -127,11 +105,7 @@ fn an_output_may_not_be_an_input() {
 #[test]
 fn a_closed_output_is_no_failure() {
     let mut command = firstseen();
-    command
-        .arg("dedup")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.arg("dedup").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("starts");
     drop(child.stdout.take());
     let mut stdin = child.stdin.take().expect("piped");
@@ -149,19 +123,13 @@ fn a_closed_output_is_no_failure() {
 #[test]
 fn a_slow_input_flows() {
     let mut command = firstseen();
-    command
-        .arg("dedup")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
+    command.arg("dedup").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().expect("starts");
     let mut stdin = child.stdin.take().expect("piped");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     for line in ["one", "two", "three"] {
         // The next line is only written when this one came out.
-        stdin
-            .write_all(format!("{line}\n{line}\n").as_bytes())
-            .expect("written");
+        stdin.write_all(format!("{line}\n{line}\n").as_bytes()).expect("written");
         assert_eq!(lines.next().expect("a line").expect("text"), line);
     }
     drop(stdin);
@@ -178,10 +146,7 @@ fn compressed_files_are_read_by_their_suffix() {
     let level = ruzstd::encoding::CompressionLevel::Fastest;
     let frame = ruzstd::encoding::compress_to_vec(&b"b\nc\n"[..], level);
     let second = folder.write("b.zst", &[&frame[..], &frame].concat());
-    assert_eq!(
-        run(&["dedup", &first, &second], b"").ok().text(),
-        "a\nb\nc\n"
-    );
+    assert_eq!(run(&["dedup", &first, &second], b"").ok().text(), "a\nb\nc\n");
 
     let torn = folder.write("torn.gz", &member[..member.len() - 4]);
     let ran = run(&["dedup", &torn], b"");
@@ -198,8 +163,6 @@ fn nothing_is_left_behind_without_a_db() {
         .output()
         .expect("runs");
     assert_eq!(ran.status.code(), Some(1));
-    let left = std::fs::read_dir(folder.path(""))
-        .expect("a folder")
-        .count();
+    let left = std::fs::read_dir(folder.path("")).expect("a folder").count();
     assert_eq!(left, 0);
 }

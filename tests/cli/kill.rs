@@ -16,9 +16,7 @@ const LINES: usize = 200_000;
 
 fn input() -> Vec<u8> {
     let line = |n: usize| format!("{:016x} line {n}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    (0..LINES)
-        .flat_map(|n| [line(n), line(n / 2)].concat().into_bytes())
-        .collect()
+    (0..LINES).flat_map(|n| [line(n), line(n / 2)].concat().into_bytes()).collect()
 }
 
 /// Starts a run, kills it when it has printed `bytes`, and gives what it had printed.
@@ -46,11 +44,7 @@ fn repeated(input: &Path, db: &Path, order: &str) -> Vec<u8> {
         .args([db, input])
         .output()
         .expect("runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
@@ -81,10 +75,7 @@ fn output_first_loses_nothing_and_repeats_at_most_a_batch() {
     for bytes in MOMENTS {
         let (missing, twice) = missing_and_repeated("output-first", bytes);
         assert_eq!(missing, 0, "killed after {bytes} bytes");
-        assert!(
-            twice <= BATCH,
-            "{twice} lines twice, killed after {bytes} bytes"
-        );
+        assert!(twice <= BATCH, "{twice} lines twice, killed after {bytes} bytes");
     }
 }
 
@@ -93,9 +84,6 @@ fn insert_first_repeats_nothing_and_loses_at_most_a_batch() {
     for bytes in MOMENTS {
         let (missing, twice) = missing_and_repeated("insert-first", bytes);
         assert_eq!(twice, 0, "killed after {bytes} bytes");
-        assert!(
-            missing <= BATCH,
-            "{missing} lines missing, killed after {bytes} bytes"
-        );
+        assert!(missing <= BATCH, "{missing} lines missing, killed after {bytes} bytes");
     }
 }

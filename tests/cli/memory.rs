@@ -18,10 +18,8 @@ fn both_orders_and_all_policies_remember() {
     for order in ["output-first", "insert-first"] {
         for policy in ["buffered", "interval:10ms", "sync"] {
             let folder = Folder::new();
-            let options = format!(
-                "--db {} --order {order} --durability {policy}",
-                folder.arg("db")
-            );
+            let options =
+                format!("--db {} --order {order} --durability {policy}", folder.arg("db"));
             assert_eq!(dedup(&options, b"a\na\n").ok().text(), "a\n");
             assert_eq!(dedup(&options, b"a\nb\n").ok().text(), "b\n");
         }
@@ -34,10 +32,7 @@ fn the_window_of_a_store_stays() {
     let db = folder.arg("db");
     dedup(&format!("--db {db} --window 3h"), b"a\n").ok();
     dedup(&format!("--db {db}"), b"b\n").ok();
-    assert_eq!(
-        run(&["stats", "--json", &db], b"").ok().json()["window_seconds"],
-        10_800.0
-    );
+    assert_eq!(run(&["stats", "--json", &db], b"").ok().json()["window_seconds"], 10_800.0);
 }
 
 #[test]
@@ -59,10 +54,7 @@ const EVENTS: &[u8] = br#"{"id":1,"ts":"2026-01-01T00:00:00Z"}
 
 fn lines_of(input: &[u8], wanted: &[usize]) -> Vec<u8> {
     let lines: Vec<&[u8]> = input.split_inclusive(|byte| *byte == b'\n').collect();
-    wanted
-        .iter()
-        .flat_map(|line| lines[*line].to_vec())
-        .collect()
+    wanted.iter().flat_map(|line| lines[*line].to_vec()).collect()
 }
 
 #[test]
@@ -85,17 +77,7 @@ fn times_are_found_as_ids_are() {
     let ran = dedup("--csv -k id --time ts --window 1h", csv).ok();
     assert_eq!(ran.text(), "id,ts\na,1767225600\na,1767312000\n");
     let fields = b"a 5000\na 5001\na 3605002\n";
-    let ran = run(
-        &[
-            "dedup",
-            "-f1",
-            "-d ",
-            "--time=2",
-            "--time-unit=ms",
-            "--window=1h",
-        ],
-        fields,
-    );
+    let ran = run(&["dedup", "-f1", "-d ", "--time=2", "--time-unit=ms", "--window=1h"], fields);
     assert_eq!(ran.ok().text(), "a 5000\na 3605002\n");
 }
 
@@ -104,11 +86,7 @@ fn a_record_without_a_time_is_like_one_without_an_id() {
     let input = b"{\"id\":1,\"ts\":\"yesterday\"}\n{\"id\":1,\"ts\":5}\n{\"ts\":5}\n";
     let ran = dedup("--json /id --time /ts", input);
     assert_eq!(ran.code, 1);
-    assert!(
-        ran.err.contains("line 1: 'yesterday' is not a time"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains("line 1: 'yesterday' is not a time"), "{}", ran.err);
     let ran = dedup("--json /id --time /ts --on-error skip", input).ok();
     assert_eq!(ran.text(), "{\"id\":1,\"ts\":5}\n");
 }
@@ -118,12 +96,7 @@ fn a_folder_that_is_no_store_is_refused() {
     let folder = Folder::new();
     for command in ["stats", "verify", "dump", "forget", "compact", "export"] {
         let ran = run(&[command, &folder.arg("nothing")], b"a\n");
-        assert_eq!(
-            (ran.code, ran.err.lines().count()),
-            (1, 1),
-            "{command}: {}",
-            ran.err
-        );
+        assert_eq!((ran.code, ran.err.lines().count()), (1, 1), "{command}: {}", ran.err);
         assert!(!folder.path("nothing").exists(), "{command}");
     }
 }

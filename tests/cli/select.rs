@@ -31,14 +31,8 @@ fn csv_is_read_with_its_quotes_and_printed_as_it_is() {
 #[test]
 fn csv_columns_can_be_counted_and_headers_absent() {
     let input = b"a;1\nb;1\na;2\n";
-    assert_eq!(
-        dedup("--csv --no-header -d ; -f 1", input).ok().text(),
-        "a;1\nb;1\n"
-    );
-    assert_eq!(
-        dedup("--csv -d ; -f 1", b"x;y\nx;1\nx;2\n").ok().text(),
-        "x;y\nx;1\n"
-    );
+    assert_eq!(dedup("--csv --no-header -d ; -f 1", input).ok().text(), "a;1\nb;1\n");
+    assert_eq!(dedup("--csv -d ; -f 1", b"x;y\nx;1\nx;2\n").ok().text(), "x;y\nx;1\n");
 }
 
 #[test]
@@ -47,16 +41,7 @@ fn the_header_heads_every_output_once() {
     let first = folder.write("first", b"id,n\n1,a\n");
     let second = folder.write("second", b"id,n\n1,b\n2,c\n");
     let duplicates = folder.arg("duplicates");
-    let args = [
-        "dedup",
-        "--csv",
-        "-k",
-        "id",
-        "--duplicates",
-        &duplicates,
-        &first,
-        &second,
-    ];
+    let args = ["dedup", "--csv", "-k", "id", "--duplicates", &duplicates, &first, &second];
     assert_eq!(run(&args, b"").ok().text(), "id,n\n1,a\n2,c\n");
     assert_eq!(folder.read("duplicates"), b"id,n\n1,b\n");
 
@@ -70,12 +55,7 @@ fn the_header_heads_every_output_once() {
 fn a_missing_column_is_named_with_those_that_exist() {
     let ran = dedup("--csv -k order", b"id,ts\n1,2\n");
     assert_eq!(ran.code, 1);
-    assert!(
-        ran.err
-            .contains("no column 'order'; the header names: id, ts"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains("no column 'order'; the header names: id, ts"), "{}", ran.err);
 }
 
 #[test]
@@ -92,14 +72,7 @@ fn json_pointers_find_strings_and_numbers() {
         [0, 2, 4, 5].map(|n| input.split_inclusive(|b| *b == b'\n').nth(n).expect("line"));
     assert_eq!(ran.out, expected.concat());
     let two = b"{\"a\":1,\"b\":[2]}\n{\"a\":12,\"b\":[\"\"]}\n{\"b\":[2],\"a\":1}\n";
-    assert_eq!(
-        dedup("--json /a --json /b/0", two)
-            .ok()
-            .text()
-            .lines()
-            .count(),
-        2
-    );
+    assert_eq!(dedup("--json /a --json /b/0", two).ok().text().lines().count(), 2);
 }
 
 const BROKEN: &[u8] = b"{\"id\":1}\n{\"id\":2\n{\"x\":1}\n{\"id\":\"\"}\n{\"id\":1}\n{\"id\":3}\n";
@@ -110,40 +83,23 @@ fn a_record_without_an_id_stops_the_run_by_default() {
     let db = folder.arg("db");
     let ran = dedup(&format!("--json /id --db {db}"), BROKEN);
     assert_eq!((ran.code, ran.text()), (1, "{\"id\":1}\n"));
-    assert!(
-        ran.err
-            .starts_with("firstseen: standard input: line 2: not JSON"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.starts_with("firstseen: standard input: line 2: not JSON"), "{}", ran.err);
     assert_eq!(ran.err.lines().count(), 1);
     // What was printed before it is remembered.
-    assert_eq!(
-        dedup(&format!("--json /id --db {db}"), b"{\"id\":1}\n")
-            .ok()
-            .text(),
-        ""
-    );
+    assert_eq!(dedup(&format!("--json /id --db {db}"), b"{\"id\":1}\n").ok().text(), "");
 }
 
 #[test]
 fn records_without_an_id_can_be_left_out_or_passed() {
     let ran = dedup("--json /id --on-error skip", BROKEN).ok();
     assert_eq!(ran.text(), "{\"id\":1}\n{\"id\":3}\n");
-    for place in [
-        "line 2: not JSON",
-        "line 3: nothing at /id",
-        "line 4: the id is empty",
-    ] {
+    for place in ["line 2: not JSON", "line 3: nothing at /id", "line 4: the id is empty"] {
         assert!(ran.err.contains(place), "{}", ran.err);
     }
     assert!(ran.err.contains("3 skipped"), "{}", ran.err);
 
     let ran = dedup("--json /id --on-error pass", BROKEN).ok();
-    assert_eq!(
-        ran.text(),
-        "{\"id\":1}\n{\"id\":2\n{\"x\":1}\n{\"id\":\"\"}\n{\"id\":3}\n"
-    );
+    assert_eq!(ran.text(), "{\"id\":1}\n{\"id\":2\n{\"x\":1}\n{\"id\":\"\"}\n{\"id\":3}\n");
     assert!(ran.err.contains("3 passed"), "{}", ran.err);
 }
 
@@ -156,11 +112,7 @@ fn line_numbers_count_lines_not_records() {
     let first = folder.write("first", b"a\tb\na\tc\n");
     let second = folder.write("second", b"a\td\ne\n");
     let ran = run(&["dedup", "-f", "2", &first, &second], b"");
-    assert!(
-        ran.err.contains("second: line 2: no field 2"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.err.contains("second: line 2: no field 2"), "{}", ran.err);
 }
 
 #[test]

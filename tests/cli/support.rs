@@ -55,11 +55,7 @@ impl From<Output> for Ran {
 #[track_caller]
 pub(crate) fn run<S: AsRef<OsStr>>(args: &[S], input: &[u8]) -> Ran {
     let mut command = firstseen();
-    command
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary starts");
     let mut stdin = child.stdin.take().expect("piped");
     let input = input.to_vec();
@@ -111,13 +107,8 @@ impl Folder {
 
 /// The lines of a file or output that have their end, and the torn rest.
 pub(crate) fn whole_lines(bytes: &[u8]) -> Vec<&[u8]> {
-    let end = bytes
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
-    bytes[..end]
-        .split_inclusive(|byte| *byte == b'\n')
-        .collect()
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    bytes[..end].split_inclusive(|byte| *byte == b'\n').collect()
 }
 
 /// A file of the repository.

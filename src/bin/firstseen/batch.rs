@@ -103,11 +103,7 @@ impl Batch {
     /// The ids, one for each judged record, in order. `room` is an empty vector to put them in.
     pub(crate) fn ids<'a>(&'a self, bytes: &'a [u8], mut room: Vec<&'a [u8]>) -> Vec<&'a [u8]> {
         room.extend(self.spans.iter().map(|span| {
-            let source = if span.scratch {
-                &self.scratch[..]
-            } else {
-                bytes
-            };
+            let source = if span.scratch { &self.scratch[..] } else { bytes };
             &source[span.start as usize..span.end as usize]
         }));
         room
@@ -149,9 +145,7 @@ impl Batch {
         let body = &bytes[start..start + len];
         let selectors = reader.selectors;
         if let Some((selector, unit)) = &selectors.time {
-            let text = selector
-                .pick(body)
-                .map_err(|why| format!("{why} for the time"))?;
+            let text = selector.pick(body).map_err(|why| format!("{why} for the time"))?;
             let time = time::parse(&text, *unit)
                 .map_err(|why| format!("'{}' {why}", String::from_utf8_lossy(&text)))?;
             self.times.push(time);
@@ -205,11 +199,7 @@ impl Batch {
 impl Span {
     fn of(start: usize, end: usize, scratch: bool) -> Span {
         let narrow = |offset| u32::try_from(offset).expect("a batch is below 4 GiB");
-        Span {
-            start: narrow(start),
-            end: narrow(end),
-            scratch,
-        }
+        Span { start: narrow(start), end: narrow(end), scratch }
     }
 }
 

@@ -20,12 +20,7 @@ pub(crate) struct Block {
 
 impl Block {
     pub(crate) fn new() -> Block {
-        Block {
-            bytes: vec![0; BLOCK],
-            start: 0,
-            end: 0,
-            at_end: false,
-        }
+        Block { bytes: vec![0; BLOCK], start: 0, end: 0, at_end: false }
     }
 
     /// Makes ready for another input.

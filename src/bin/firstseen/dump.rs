@@ -29,9 +29,7 @@ pub(crate) fn run(args: &DumpArgs) -> Result<()> {
     let mut closed = false;
     let dumped = firstseen::offline::dump(&args.dir, &mut |record| {
         let written = print(&mut out, &record, args.json);
-        closed = written
-            .as_ref()
-            .is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        closed = written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
         written
     });
     if closed {
@@ -51,9 +49,5 @@ fn print(out: &mut dyn Write, record: &Record, json: bool) -> io::Result<()> {
         });
         return writeln!(out, "{object}");
     }
-    writeln!(
-        out,
-        "{}\t{first_seen}\t{}",
-        record.fingerprint, record.generation
-    )
+    writeln!(out, "{}\t{first_seen}\t{}", record.fingerprint, record.generation)
 }

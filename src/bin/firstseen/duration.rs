@@ -22,13 +22,8 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
         let number: u64 = rest[..digits].parse().map_err(|_| bad())?;
         let tail = &rest[digits..];
-        let end = tail
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(tail.len());
-        let (_, unit) = UNITS
-            .iter()
-            .find(|(name, _)| *name == &tail[..end])
-            .ok_or_else(bad)?;
+        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (_, unit) = UNITS.iter().find(|(name, _)| *name == &tail[..end]).ok_or_else(bad)?;
         let part = number.checked_mul(*unit).ok_or_else(bad)?;
         micros = micros.checked_add(part).ok_or_else(bad)?;
         rest = &tail[end..];
@@ -89,9 +84,6 @@ mod tests {
         assert_eq!(display(Duration::from_secs(600)), "10m");
         assert_eq!(display(Duration::from_millis(1_500)), "1s500ms");
         assert_eq!(display(Duration::ZERO), "0s");
-        assert_eq!(
-            parse(&display(Duration::from_secs(86_400))),
-            Ok(Duration::from_secs(86_400))
-        );
+        assert_eq!(parse(&display(Duration::from_secs(86_400))), Ok(Duration::from_secs(86_400)));
     }
 }

@@ -43,15 +43,10 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     let file = File::create_new(output).map_err(|error| fail("create", error))?;
     let mut out = BufWriter::new(file);
     let records = export(&args.dir, &mut out)?;
-    let file = out
-        .into_inner()
-        .map_err(|error| fail("write", error.into_error()))?;
+    let file = out.into_inner().map_err(|error| fail("write", error.into_error()))?;
     file.sync_all().map_err(|error| fail("sync", error))?;
     let bytes = file.metadata().map_err(|error| fail("read", error))?.len();
-    show::print(
-        vec![Fact::count("records", records), Fact::bytes("bytes", bytes)],
-        args.json,
-    )
+    show::print(vec![Fact::count("records", records), Fact::bytes("bytes", bytes)], args.json)
 }
 
 fn export(dir: &Path, out: &mut dyn Write) -> Result<u64> {

@@ -59,10 +59,7 @@ pub(crate) fn run(args: &ForgetArgs) -> Result<()> {
     }
     store.sync()?;
     store.close()?;
-    let facts = vec![
-        Fact::count("asked", done.asked),
-        Fact::count("forgotten", done.known),
-    ];
+    let facts = vec![Fact::count("asked", done.asked), Fact::count("forgotten", done.known)];
     show::print(facts, args.json)
 }
 
@@ -99,11 +96,7 @@ fn from_file(
         }
     }
     let selectors = plan.resolve(&names, delimiter)?;
-    let reader = Reader {
-        framing: plan.framing,
-        selectors: &selectors,
-        on_error: OnError::Fail,
-    };
+    let reader = Reader { framing: plan.framing, selectors: &selectors, on_error: OnError::Fail };
     let mut batch = Batch::default();
     loop {
         batch.fill(block.bytes(), block.at_end(), &reader, &mut line);

@@ -36,22 +36,12 @@ impl Header {
         if bytes.len() < mark && !at_end {
             return None;
         }
-        let skip = if bytes.starts_with(BYTE_ORDER_MARK) {
-            mark
-        } else {
-            0
-        };
+        let skip = if bytes.starts_with(BYTE_ORDER_MARK) { mark } else { 0 };
         let rest = &bytes[skip..];
         let cut = csv::cut(rest, delimiter, at_end)?;
         let text = |name: std::borrow::Cow<'_, [u8]>| String::from_utf8_lossy(&name).into_owned();
-        let names = csv::fields(&rest[..cut.body], delimiter)
-            .map(text)
-            .collect();
-        let cut = Cut {
-            end: cut.end + skip,
-            body: cut.body + skip,
-            ..cut
-        };
+        let names = csv::fields(&rest[..cut.body], delimiter).map(text).collect();
+        let cut = Cut { end: cut.end + skip, body: cut.body + skip, ..cut };
         Some((Header { names }, cut))
     }
 }

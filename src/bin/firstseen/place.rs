@@ -33,10 +33,7 @@ impl TemporaryFolder {
         owner.try_lock().map_err(|error| fail(error.into()))?;
         fs::rename(&unnamed, path.join(OWNER)).map_err(fail)?;
         remove_abandoned(parent, &path);
-        Ok(TemporaryFolder {
-            path,
-            _owner: owner,
-        })
+        Ok(TemporaryFolder { path, _owner: owner })
     }
 
     /// The place for a store, or for a checkpoint, in it.
@@ -74,10 +71,7 @@ fn remove_abandoned(parent: &Path, mine: &Path) {
     };
     for entry in entries.flatten() {
         let path = entry.path();
-        let named = entry
-            .file_name()
-            .to_str()
-            .is_some_and(|name| name.starts_with(PREFIX));
+        let named = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
         if !named || path == mine || !same_owner(&path, mine) {
             continue;
         }

@@ -13,13 +13,7 @@ use crate::record::{csv, fields, time};
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
     /// The id is this field, counted from 1; several fields make one id
-    #[arg(
-        short,
-        long,
-        value_name = "N[,N]",
-        value_delimiter = ',',
-        help_heading = "The id"
-    )]
+    #[arg(short, long, value_name = "N[,N]", value_delimiter = ',', help_heading = "The id")]
     pub(crate) field: Vec<NonZeroUsize>,
 
     /// One byte between fields; '\t' is a tab [default: tab, with --csv a comma]
@@ -31,22 +25,11 @@ pub(crate) struct Selection {
     pub(crate) csv: bool,
 
     /// The id is this CSV column; give it several times for an id of several columns
-    #[arg(
-        short = 'k',
-        long,
-        value_name = "NAME",
-        requires = "csv",
-        help_heading = "The id"
-    )]
+    #[arg(short = 'k', long, value_name = "NAME", requires = "csv", help_heading = "The id")]
     pub(crate) column: Vec<String>,
 
     /// The CSV input has no header; name columns by --field
-    #[arg(
-        long,
-        requires = "csv",
-        conflicts_with = "column",
-        help_heading = "The id"
-    )]
+    #[arg(long, requires = "csv", conflicts_with = "column", help_heading = "The id")]
     pub(crate) no_header: bool,
 
     /// Records end with NUL, not newline
@@ -120,14 +103,9 @@ impl Plan {
             return Err(Failure::Usage(text.to_owned()));
         }
         if !selection.field.is_empty() && !selection.column.is_empty() {
-            return Err(Failure::Usage(
-                "--field and --column exclude each other".to_owned(),
-            ));
+            return Err(Failure::Usage("--field and --column exclude each other".to_owned()));
         }
-        let fields = selection
-            .field
-            .iter()
-            .map(|field| Wanted::Field(field.get() - 1));
+        let fields = selection.field.iter().map(|field| Wanted::Field(field.get() - 1));
         let columns = selection.column.iter().cloned().map(Wanted::Column);
         let pointers_wanted = pointers.iter().cloned().map(Wanted::Pointer);
         let mut ids: Vec<Wanted> = fields.chain(columns).chain(pointers_wanted).collect();
@@ -182,9 +160,7 @@ impl Plan {
 /// The time is named in the same terms as the id.
 fn wanted_time(name: &str, selection: &Selection, json: bool) -> Result<Wanted> {
     if json {
-        let pointer = name
-            .parse()
-            .map_err(|error| Failure::Usage(format!("--time: {error}")))?;
+        let pointer = name.parse().map_err(|error| Failure::Usage(format!("--time: {error}")))?;
         return Ok(Wanted::Pointer(pointer));
     }
     if selection.csv && !selection.no_header && selection.field.is_empty() {

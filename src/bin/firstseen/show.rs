@@ -20,11 +20,7 @@ pub(crate) struct Fact {
 impl Fact {
     /// A count of things.
     pub(crate) fn count(name: &'static str, count: u64) -> Fact {
-        Fact {
-            name,
-            value: count.into(),
-            text: count.to_string(),
-        }
+        Fact { name, value: count.into(), text: count.to_string() }
     }
 
     /// A number of bytes.
@@ -33,31 +29,19 @@ impl Fact {
         Fact {
             name,
             value: bytes.into(),
-            text: if bytes < 1024 {
-                bytes.to_string()
-            } else {
-                text
-            },
+            text: if bytes < 1024 { bytes.to_string() } else { text },
         }
     }
 
     /// A word or a path.
     pub(crate) fn text(name: &'static str, text: impl Into<String>) -> Fact {
         let text = text.into();
-        Fact {
-            name,
-            value: text.clone().into(),
-            text,
-        }
+        Fact { name, value: text.clone().into(), text }
     }
 
     /// A length of time; seconds in JSON.
     fn duration(name: &'static str, length: Duration) -> Fact {
-        Fact {
-            name,
-            value: length.as_secs_f64().into(),
-            text: duration::display(length),
-        }
+        Fact { name, value: length.as_secs_f64().into(), text: duration::display(length) }
     }
 
     /// A point in time.
@@ -70,10 +54,8 @@ impl Fact {
 pub(crate) fn print(facts: Vec<Fact>, json: bool) -> Result<()> {
     let mut out = io::stdout().lock();
     if json {
-        let object: Map<String, Value> = facts
-            .into_iter()
-            .map(|fact| (fact.name.to_owned(), fact.value))
-            .collect();
+        let object: Map<String, Value> =
+            facts.into_iter().map(|fact| (fact.name.to_owned(), fact.value)).collect();
         writeln!(out, "{}", Value::Object(object))?;
     } else {
         for Fact { name, text, .. } in facts {
@@ -123,10 +105,7 @@ mod tests {
 
     #[test]
     fn times_are_shown_in_utc() {
-        assert_eq!(
-            rfc3339(Timestamp::from_millis(1_700_000_000_500)),
-            "2023-11-14T22:13:20.5Z"
-        );
+        assert_eq!(rfc3339(Timestamp::from_millis(1_700_000_000_500)), "2023-11-14T22:13:20.5Z");
         assert_eq!(rfc3339(Timestamp::MAX), "18446744073709.551615");
     }
 }

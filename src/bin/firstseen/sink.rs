@@ -25,17 +25,8 @@ impl Sink {
     /// Standard output.
     pub(crate) fn stdout(terminator: u8, must_sync: bool) -> Result<Sink> {
         let name = "standard output".to_owned();
-        let file = if must_sync {
-            stdout_file().map_err(Failure::from)?
-        } else {
-            None
-        };
-        Ok(Sink::new(
-            name,
-            Box::new(io::stdout().lock()),
-            file,
-            terminator,
-        ))
+        let file = if must_sync { stdout_file().map_err(Failure::from)? } else { None };
+        Ok(Sink::new(name, Box::new(io::stdout().lock()), file, terminator))
     }
 
     /// A file, written anew.
@@ -43,24 +34,12 @@ impl Sink {
         let name = path.display().to_string();
         let fail = |error| Failure::io("create", path.display(), &error);
         let file = File::create(path).map_err(fail)?;
-        let synced = if must_sync {
-            Some(file.try_clone().map_err(fail)?)
-        } else {
-            None
-        };
+        let synced = if must_sync { Some(file.try_clone().map_err(fail)?) } else { None };
         Ok(Sink::new(name, Box::new(file), synced, terminator))
     }
 
     fn new(name: String, out: Box<dyn Write>, file: Option<File>, terminator: u8) -> Sink {
-        Sink {
-            name,
-            out,
-            file,
-            buffer: Vec::new(),
-            pending: 0..0,
-            terminator,
-            open_ended: false,
-        }
+        Sink { name, out, file, buffer: Vec::new(), pending: 0..0, terminator, open_ended: false }
     }
 
     /// Takes the record at `range` of `block`. Ranges of one block ascend.
@@ -89,10 +68,7 @@ impl Sink {
 
     /// Hands everything to the operating system, and to the medium where that was asked for.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        let written = self
-            .out
-            .write_all(&self.buffer)
-            .and_then(|()| self.out.flush());
+        let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
         written.map_err(|error| Failure::io("write", &self.name, &error))?;
         self.buffer.clear();
         if let Some(file) = &self.file {

@@ -35,11 +35,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode> {
     let found = firstseen::offline::verify(&args.dir, &mut report)?;
     written?;
     show::print(show::verified(&found), args.json)?;
-    Ok(if found.damages == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(fail::RUNTIME)
-    })
+    Ok(if found.damages == 0 { ExitCode::SUCCESS } else { ExitCode::from(fail::RUNTIME) })
 }
 
 fn print(damage: &Corruption, json: bool) -> io::Result<()> {

@@ -101,12 +101,7 @@ pub(crate) struct DedupArgs {
     pub(crate) only_duplicates: bool,
 
     /// Print the counts instead of records
-    #[arg(
-        short,
-        long,
-        conflicts_with = "only_duplicates",
-        help_heading = "Output"
-    )]
+    #[arg(short, long, conflicts_with = "only_duplicates", help_heading = "Output")]
     pub(crate) count: bool,
 
     /// What to do with a record that has no id, or no time
@@ -135,11 +130,7 @@ pub(crate) enum Summary {
 
 fn window(text: &str) -> Result<Duration, String> {
     let window = duration::parse(text)?;
-    if window.is_zero() {
-        Err("a window is longer than nothing".to_owned())
-    } else {
-        Ok(window)
-    }
+    if window.is_zero() { Err("a window is longer than nothing".to_owned()) } else { Ok(window) }
 }
 
 fn durability(text: &str) -> Result<Durability, String> {

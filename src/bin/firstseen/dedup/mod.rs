@@ -35,12 +35,7 @@ const RUN_WINDOW: Duration = Duration::from_secs(20 * 365 * 86_400);
 /// Runs the command.
 pub(crate) fn run(mut args: DedupArgs) -> Result<ExitCode> {
     let started = Instant::now();
-    let plan = Plan::new(
-        &args.selection,
-        &args.json,
-        args.time.as_deref(),
-        args.time_unit,
-    )?;
+    let plan = Plan::new(&args.selection, &args.json, args.time.as_deref(), args.time_unit)?;
     outputs::check_paths(&args)?;
     if args.db.is_none() || args.count {
         // Nothing outlives a killed run, or nothing is printed: the order makes no difference.

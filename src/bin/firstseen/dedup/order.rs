@@ -115,9 +115,7 @@ mod tests {
     fn judge(ids: &[&[u8]]) -> Vec<Verdict> {
         let first_seen = Timestamp::MIN;
         let known = Verdict::Duplicate { first_seen };
-        ids.iter()
-            .map(|id| if *id == b"b" { known } else { Verdict::New })
-            .collect()
+        ids.iter().map(|id| if *id == b"b" { known } else { Verdict::New }).collect()
     }
 
     fn named(step: &str, ids: &[&[u8]]) -> String {
@@ -180,15 +178,9 @@ mod tests {
     #[test]
     fn each_order_keeps_its_order() {
         let (steps, failed) = run(Order::OutputFirst, None, None, Ok(()));
-        assert_eq!(
-            (steps.join(", "), failed),
-            ("check abc, print 3, insert ac".to_owned(), false)
-        );
+        assert_eq!((steps.join(", "), failed), ("check abc, print 3, insert ac".to_owned(), false));
         let (steps, failed) = run(Order::InsertFirst, None, None, Ok(()));
-        assert_eq!(
-            (steps.join(", "), failed),
-            ("insert abc, print 3".to_owned(), false)
-        );
+        assert_eq!((steps.join(", "), failed), ("insert abc, print 3".to_owned(), false));
     }
 
     #[test]
@@ -201,18 +193,12 @@ mod tests {
     #[test]
     fn what_could_not_be_printed_is_not_remembered() {
         let (steps, failed) = run(Order::OutputFirst, None, None, Err(Failure::BrokenPipe));
-        assert_eq!(
-            (steps.join(", "), failed),
-            ("check abc, print 3".to_owned(), true)
-        );
+        assert_eq!((steps.join(", "), failed), ("check abc, print 3".to_owned(), true));
     }
 
     #[test]
     fn what_was_remembered_before_a_failure_is_printed() {
         let (steps, failed) = run(Order::InsertFirst, None, Some(2), Ok(()));
-        assert_eq!(
-            (steps.join(", "), failed),
-            ("insert abc, print 2".to_owned(), true)
-        );
+        assert_eq!((steps.join(", "), failed), ("insert abc, print 2".to_owned(), true));
     }
 }

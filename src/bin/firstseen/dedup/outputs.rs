@@ -24,23 +24,12 @@ impl Outputs {
     pub(crate) fn open(args: &DedupArgs, terminator: u8) -> Result<Outputs> {
         let sync = super::must_sync(args);
         let create = |path: &Option<std::path::PathBuf>| {
-            path.as_deref()
-                .map(|path| Sink::create(path, terminator, sync))
-                .transpose()
+            path.as_deref().map(|path| Sink::create(path, terminator, sync)).transpose()
         };
         let duplicates = create(&args.duplicates)?;
         let late = create(&args.late)?;
-        let stdout = if args.count {
-            None
-        } else {
-            Some(Sink::stdout(terminator, sync)?)
-        };
-        Ok(Outputs {
-            stdout,
-            inverted: args.only_duplicates,
-            duplicates,
-            late,
-        })
+        let stdout = if args.count { None } else { Some(Sink::stdout(terminator, sync)?) };
+        Ok(Outputs { stdout, inverted: args.only_duplicates, duplicates, late })
     }
 
     /// Puts the header at the head of every output.
@@ -70,11 +59,7 @@ impl Outputs {
                 };
                 if verdict.is_new() {
                     counts.unique += 1;
-                    if self.inverted {
-                        &mut None
-                    } else {
-                        &mut self.stdout
-                    }
+                    if self.inverted { &mut None } else { &mut self.stdout }
                 } else if verdict.is_late() {
                     counts.late += 1;
                     &mut self.late
@@ -83,11 +68,7 @@ impl Outputs {
                     if let Some(sink) = &mut self.duplicates {
                         sink.take(block, range.clone());
                     }
-                    if self.inverted {
-                        &mut self.stdout
-                    } else {
-                        &mut None
-                    }
+                    if self.inverted { &mut self.stdout } else { &mut None }
                 }
             };
             if let Some(sink) = sink {
@@ -126,10 +107,7 @@ pub(crate) fn check_paths(args: &DedupArgs) -> Result<()> {
         return Err(Failure::Usage(text.to_owned()));
     }
     for output in args.duplicates.iter().chain(&args.late) {
-        if let Some(input) = args
-            .files
-            .iter()
-            .find(|input| is_file(output) && same(input, output))
+        if let Some(input) = args.files.iter().find(|input| is_file(output) && same(input, output))
         {
             let text = format!("{} is both input and output", input.display());
             return Err(Failure::Usage(text));

@@ -22,10 +22,7 @@ impl Progress {
     /// `total` is the size of the input on disk, where it is known; `read` counts up to it.
     pub(crate) fn new(total: Option<u64>, read: Rc<Cell<u64>>) -> Progress {
         if !io::stderr().is_terminal() || io::stdout().is_terminal() {
-            return Progress {
-                bar: ProgressBar::hidden(),
-                read,
-            };
+            return Progress { bar: ProgressBar::hidden(), read };
         }
         let template = if total.is_some() {
             "{percent}% of {total_bytes}, {eta} left, {binary_bytes_per_sec}, {wide_msg}"

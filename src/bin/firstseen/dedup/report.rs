@@ -45,11 +45,9 @@ impl Counts {
             "{} records, {} unique, {} duplicates",
             self.records, self.unique, self.duplicates
         );
-        for (count, name) in [
-            (self.late, "late"),
-            (self.skipped, "skipped"),
-            (self.passed, "passed"),
-        ] {
+        for (count, name) in
+            [(self.late, "late"), (self.skipped, "skipped"), (self.passed, "passed")]
+        {
             if count > 0 {
                 text.push_str(&format!(", {count} {name}"));
             }
@@ -65,11 +63,9 @@ impl Counts {
         writeln!(out, "{}\trecords", self.records)?;
         writeln!(out, "{}\tunique", self.unique)?;
         writeln!(out, "{}\tduplicates", self.duplicates)?;
-        for (count, name) in [
-            (self.late, "late"),
-            (self.skipped, "skipped"),
-            (self.passed, "passed"),
-        ] {
+        for (count, name) in
+            [(self.late, "late"), (self.skipped, "skipped"), (self.passed, "passed")]
+        {
             if count > 0 {
                 writeln!(out, "{count}\t{name}")?;
             }
@@ -95,18 +91,10 @@ mod tests {
 
     #[test]
     fn counts_are_said_in_a_line() {
-        let counts = Counts {
-            records: 5,
-            unique: 3,
-            duplicates: 1,
-            skipped: 1,
-            ..Counts::default()
-        };
+        let counts =
+            Counts { records: 5, unique: 3, duplicates: 1, skipped: 1, ..Counts::default() };
         let text = counts.text(Duration::from_secs(1));
-        assert_eq!(
-            text,
-            "5 records, 3 unique, 1 duplicates, 1 skipped in 1.0 s (5 a second)"
-        );
+        assert_eq!(text, "5 records, 3 unique, 1 duplicates, 1 skipped in 1.0 s (5 a second)");
         assert_eq!(rounded(2_440_000.0), "2.4 M");
     }
 }

@@ -68,9 +68,7 @@ impl<'a> Run<'a> {
         let files = input::or_stdin(files);
         let read = Rc::new(Cell::new(0));
         let progress = Progress::new(input::total_size(&files), Rc::clone(&read));
-        let result = files
-            .iter()
-            .try_for_each(|path| self.one(path, &read, &progress));
+        let result = files.iter().try_for_each(|path| self.one(path, &read, &progress));
         progress.finish();
         result?;
         self.outputs.flush()?;
@@ -107,10 +105,8 @@ impl<'a> Run<'a> {
         match &self.header {
             None => self.outputs.put_header(&self.block.bytes()[..cut.end]),
             Some(first) if *first != header => {
-                let text = format!(
-                    "the header of {} differs from that of the first file",
-                    input.name
-                );
+                let text =
+                    format!("the header of {} differs from that of the first file", input.name);
                 return Err(Failure::Run(text));
             }
             Some(_) => {}
@@ -130,18 +126,8 @@ impl<'a> Run<'a> {
         line: &mut u64,
         progress: &Progress,
     ) -> Result<bool> {
-        let Run {
-            plan,
-            batch,
-            block,
-            counts,
-            ..
-        } = self;
-        let reader = Reader {
-            framing: plan.framing,
-            selectors,
-            on_error: self.on_error,
-        };
+        let Run { plan, batch, block, counts, .. } = self;
+        let reader = Reader { framing: plan.framing, selectors, on_error: self.on_error };
         batch.fill(block.bytes(), block.at_end(), &reader, line);
         if batch.consumed == 0 && batch.fatal.is_none() {
             return Ok(false);
@@ -156,14 +142,7 @@ impl<'a> Run<'a> {
         let times = plan.is_timed().then_some(&batch.times[..]);
         let outputs = &mut self.outputs;
         let mut emit = |verdicts: &[Verdict]| outputs.emit(bytes, batch, verdicts, counts);
-        order::settle(
-            self.order,
-            self.store,
-            &mut ids,
-            times,
-            &mut self.verdicts,
-            &mut emit,
-        )?;
+        order::settle(self.order, self.store, &mut ids, times, &mut self.verdicts, &mut emit)?;
         self.ids = recycle(ids);
 
         progress.update(&self.counts);
@@ -178,11 +157,7 @@ impl<'a> Run<'a> {
 
     /// Says what is wrong with the records that were set aside, the first of them.
     fn warn(&mut self, input: &Input, progress: &Progress) {
-        let fate = if self.on_error == OnError::Pass {
-            "passed through"
-        } else {
-            "skipped"
-        };
+        let fate = if self.on_error == OnError::Pass { "passed through" } else { "skipped" };
         for Problem { line, why } in &self.batch.problems {
             self.warnings += 1;
             if self.warnings <= WARNINGS_MAX {
@@ -198,7 +173,5 @@ impl<'a> Run<'a> {
 /// The same vector, emptied, for slices of another life. The standard library does this in place.
 fn recycle<'to>(mut ids: Vec<&[u8]>) -> Vec<&'to [u8]> {
     ids.clear();
-    ids.into_iter()
-        .map(|_| unreachable!("it is empty"))
-        .collect()
+    ids.into_iter().map(|_| unreachable!("it is empty")).collect()
 }

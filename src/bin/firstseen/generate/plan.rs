@@ -35,16 +35,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(seed: u64, duplicates: f64, fresh_max: u64) -> Plan {
         let random = Random::new(seed ^ 0x7061_6765);
-        Plan {
-            seed,
-            random,
-            duplicates,
-            age: 1.0,
-            slice: 1,
-            fresh: 0,
-            fresh_max,
-            oldest: 0,
-        }
+        Plan { seed, random, duplicates, age: 1.0, slice: 1, fresh: 0, fresh_max, oldest: 0 }
     }
 
     /// Sets the mean age of redeliveries, in fresh records.
@@ -109,12 +100,7 @@ mod tests {
     fn records_stay_in_their_slice() {
         let mut plan = Plan::new(3, 0.0, 1_000).slices(10.0);
         let numbers: Vec<u64> = (0..1_000).map(|_| plan.next().1).collect();
-        assert!(
-            numbers
-                .iter()
-                .zip(0..)
-                .all(|(number, place)| number / 10 == place / 10)
-        );
+        assert!(numbers.iter().zip(0..).all(|(number, place)| number / 10 == place / 10));
         assert!(!numbers.is_sorted());
     }
 

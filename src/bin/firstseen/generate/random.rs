@@ -99,10 +99,7 @@ mod tests {
         let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
         let above_two = drawn.iter().filter(|age| **age > 2.0).count();
         assert!((0.99..1.01).contains(&mean), "{mean}");
-        assert!(
-            (13_200..13_900).contains(&above_two),
-            "e^-2 is 0.1353: {above_two}"
-        );
+        assert!((13_200..13_900).contains(&above_two), "e^-2 is 0.1353: {above_two}");
     }
 
     #[test]

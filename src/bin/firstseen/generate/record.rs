@@ -47,13 +47,9 @@ impl Writer {
         let low = random::at(!self.seed, number);
         let drawn = random::at(self.seed.rotate_left(32) ^ 0x6f72_6465, number);
         let separators: [&[u8]; 5] = match self.format {
-            Format::Ndjson => [
-                br#"{"id":""#,
-                br#"","ts":""#,
-                br#"","customer":"c"#,
-                br#"","amount":"#,
-                b"}\n",
-            ],
+            Format::Ndjson => {
+                [br#"{"id":""#, br#"","ts":""#, br#"","customer":"c"#, br#"","amount":"#, b"}\n"]
+            }
             Format::Csv => [b"", b",", b",c", b",", b"\n"],
         };
         out.extend_from_slice(separators[0]);
@@ -131,10 +127,7 @@ mod tests {
     #[test]
     fn a_record_depends_on_its_number_alone() {
         let both = text(Format::Ndjson, &[5, 70_005]);
-        assert_eq!(
-            both.lines().last(),
-            text(Format::Ndjson, &[70_005]).lines().next()
-        );
+        assert_eq!(both.lines().last(), text(Format::Ndjson, &[70_005]).lines().next());
         let order: serde_json::Value =
             serde_json::from_str(both.lines().last().expect("a line")).expect("JSON");
         assert_eq!(order["ts"], "2026-01-01T00:01:10.005Z");

@@ -42,10 +42,7 @@ impl Input {
 /// Opens `path`, `-` being standard input. What is read of it, as it lies on disk, is counted in
 /// `read`.
 pub(crate) fn open(path: &Path, read: &Rc<Cell<u64>>) -> Result<Input> {
-    let counted = |inner| Counted {
-        inner,
-        read: Rc::clone(read),
-    };
+    let counted = |inner| Counted { inner, read: Rc::clone(read) };
     if is_stdin(path) {
         return Ok(Input {
             name: "standard input".to_owned(),
@@ -55,9 +52,7 @@ pub(crate) fn open(path: &Path, read: &Rc<Cell<u64>>) -> Result<Input> {
     }
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| Failure::io("open", &name, &error))?;
-    let metadata = file
-        .metadata()
-        .map_err(|error| Failure::io("read", &name, &error))?;
+    let metadata = file.metadata().map_err(|error| Failure::io("read", &name, &error))?;
     if metadata.is_dir() {
         return Err(Failure::Run(format!("cannot read {name}: it is a folder")));
     }
@@ -68,20 +63,12 @@ pub(crate) fn open(path: &Path, read: &Rc<Cell<u64>>) -> Result<Input> {
         Some("zst") => Box::new(zstd::Decoder::new(buffered(file))),
         _ => Box::new(file),
     };
-    Ok(Input {
-        name,
-        reader,
-        is_file: metadata.is_file(),
-    })
+    Ok(Input { name, reader, is_file: metadata.is_file() })
 }
 
 /// The inputs to read: standard input when none is named.
 pub(crate) fn or_stdin(files: &[PathBuf]) -> Vec<PathBuf> {
-    if files.is_empty() {
-        vec![PathBuf::from("-")]
-    } else {
-        files.to_vec()
-    }
+    if files.is_empty() { vec![PathBuf::from("-")] } else { files.to_vec() }
 }
 
 /// The size of all inputs on disk, if it is known.

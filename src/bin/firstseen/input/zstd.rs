@@ -14,11 +14,7 @@ pub(super) struct Decoder<R> {
 
 impl<R: BufRead> Decoder<R> {
     pub(super) fn new(source: R) -> Decoder<R> {
-        Decoder {
-            source,
-            frame: FrameDecoder::new(),
-            in_frame: false,
-        }
+        Decoder { source, frame: FrameDecoder::new(), in_frame: false }
     }
 
     /// Starts the next frame; false at the end of the input.
@@ -42,20 +38,14 @@ impl<R: BufRead> Decoder<R> {
     fn check_sum(&self) -> io::Result<()> {
         let stored = self.frame.get_checksum_from_data();
         if stored.is_some() && stored != self.frame.get_calculated_checksum() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "zstd checksum mismatch",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "zstd checksum mismatch"));
         }
         Ok(())
     }
 }
 
 fn damaged(error: &FrameDecoderError) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("damaged zstd data: {error}"),
-    )
+    io::Error::new(io::ErrorKind::InvalidData, format!("damaged zstd data: {error}"))
 }
 
 impl<R: BufRead> Read for Decoder<R> {

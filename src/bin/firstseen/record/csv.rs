@@ -23,10 +23,7 @@ pub(crate) fn cut(bytes: &[u8], delimiter: u8, at_end: bool) -> Option<Cut> {
     while let Some(end) = field_end(bytes, at, delimiter) {
         if bytes[end] == b'\n' {
             let lines = memchr::memchr_iter(b'\n', &bytes[..=end]).count() as u64;
-            return Some(Cut {
-                lines,
-                ..lines::ended_at(bytes, end, b'\n')
-            });
+            return Some(Cut { lines, ..lines::ended_at(bytes, end, b'\n') });
         }
         at = end + 1;
     }
@@ -132,15 +129,9 @@ mod tests {
 
     #[test]
     fn quotes_protect_delimiters_newlines_and_quotes() {
-        assert_eq!(
-            texts(br#"a,"b,c","d ""e""",f"#),
-            ["a", "b,c", r#"d "e""#, "f"]
-        );
+        assert_eq!(texts(br#"a,"b,c","d ""e""",f"#), ["a", "b,c", r#"d "e""#, "f"]);
         assert_eq!(texts(br#"5" disk,"x"y,"#), [r#"5" disk"#, "xy", ""]);
-        assert_eq!(
-            pick(br#"a,"b""c",d"#, b',', 1).as_deref(),
-            Some(&b"b\"c"[..])
-        );
+        assert_eq!(pick(br#"a,"b""c",d"#, b',', 1).as_deref(), Some(&b"b\"c"[..]));
         assert_eq!(pick(b"a,b", b',', 2), None);
     }
 

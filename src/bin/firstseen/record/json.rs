@@ -26,10 +26,7 @@ impl FromStr for Pointer {
             return Err("a JSON pointer starts with '/', as in /order/id".to_owned());
         };
         let unescape = |token: &str| token.replace("~1", "/").replace("~0", "~");
-        Ok(Pointer {
-            text: text.to_owned(),
-            tokens: path.split('/').map(unescape).collect(),
-        })
+        Ok(Pointer { text: text.to_owned(), tokens: path.split('/').map(unescape).collect() })
     }
 }
 
@@ -84,10 +81,7 @@ fn text_of(raw: &str) -> Result<Cow<'_, [u8]>, Problem> {
 fn not_json(error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     let why = text.split(" at line ").next().unwrap_or_default();
-    Problem::NotJson {
-        column: error.column(),
-        why: why.to_owned(),
-    }
+    Problem::NotJson { column: error.column(), why: why.to_owned() }
 }
 
 /// Reads one value and gives what stands below it at the end of the path.
@@ -131,8 +125,7 @@ impl<'de> Visitor<'de> for Seek<'_> {
         let mut found = None;
         for at in 0_usize.. {
             let more = if wanted == Some(at) {
-                seq.next_element_seed(Seek(rest))?
-                    .map(|value| found = value)
+                seq.next_element_seed(Seek(rest))?.map(|value| found = value)
             } else {
                 seq.next_element::<IgnoredAny>()?.map(|_| ())
             };
@@ -232,11 +225,7 @@ mod tests {
         check(r#"{"id":""}"#, "/id", Ok(""));
         check(r#"{"id":1,"id":2}"#, "/id", Ok("2"));
         check(r#"{"id":null}"#, "/id", Err(Problem::NotScalar("null")));
-        check(
-            r#"{"id":true}"#,
-            "/id",
-            Err(Problem::NotScalar("a boolean")),
-        );
+        check(r#"{"id":true}"#, "/id", Err(Problem::NotScalar("a boolean")));
     }
 
     #[test]
@@ -249,10 +238,7 @@ mod tests {
         }
         assert!(pick(b"{\"id\":1} {}", &pointer).is_err());
         assert!(pick(b"{\"id\":\"\xff\"}", &pointer).is_err());
-        assert_eq!(
-            pick(b"{\"\xff\":\"\xff\",\"id\":1}", &pointer).as_deref(),
-            Ok(&b"1"[..])
-        );
+        assert_eq!(pick(b"{\"\xff\":\"\xff\",\"id\":1}", &pointer).as_deref(), Ok(&b"1"[..]));
     }
 
     #[test]

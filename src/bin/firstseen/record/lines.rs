@@ -10,11 +10,9 @@ use super::Cut;
 pub(crate) fn cut(bytes: &[u8], terminator: u8, at_end: bool) -> Option<Cut> {
     match memchr::memchr(terminator, bytes) {
         Some(found) => Some(ended_at(bytes, found, terminator)),
-        None if at_end && !bytes.is_empty() => Some(Cut {
-            end: bytes.len(),
-            body: bytes.len(),
-            lines: 1,
-        }),
+        None if at_end && !bytes.is_empty() => {
+            Some(Cut { end: bytes.len(), body: bytes.len(), lines: 1 })
+        }
         None => None,
     }
 }
@@ -22,11 +20,7 @@ pub(crate) fn cut(bytes: &[u8], terminator: u8, at_end: bool) -> Option<Cut> {
 /// The record whose terminator stands at `found`.
 pub(crate) fn ended_at(bytes: &[u8], found: usize, terminator: u8) -> Cut {
     let crlf = terminator == b'\n' && found > 0 && bytes[found - 1] == b'\r';
-    Cut {
-        end: found + 1,
-        body: found - usize::from(crlf),
-        lines: 1,
-    }
+    Cut { end: found + 1, body: found - usize::from(crlf), lines: 1 }
 }
 
 #[cfg(test)]

@@ -24,9 +24,7 @@ pub(crate) enum Unit {
 ///
 /// Numbers may have a decimal fraction. What lies below a microsecond is cut off.
 pub(crate) fn parse(text: &[u8], unit: Unit) -> Result<Timestamp, &'static str> {
-    let number = text
-        .iter()
-        .all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    let number = text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
     match unit {
         Unit::Rfc3339 => rfc3339(text),
         Unit::Auto if !number => rfc3339(text),
@@ -89,21 +87,9 @@ mod tests {
 
     #[test]
     fn rfc3339_needs_a_zone() {
-        check(
-            "2023-11-14T22:13:20Z",
-            Unit::Auto,
-            Some(1_700_000_000_000_000),
-        );
-        check(
-            "2023-11-15T00:13:20.123456789+02:00",
-            Unit::Rfc3339,
-            Some(1_700_000_000_123_456),
-        );
-        check(
-            "2023-11-14t22:13:20z",
-            Unit::Auto,
-            Some(1_700_000_000_000_000),
-        );
+        check("2023-11-14T22:13:20Z", Unit::Auto, Some(1_700_000_000_000_000));
+        check("2023-11-15T00:13:20.123456789+02:00", Unit::Rfc3339, Some(1_700_000_000_123_456));
+        check("2023-11-14t22:13:20z", Unit::Auto, Some(1_700_000_000_000_000));
         check("2023-11-14T22:13:20", Unit::Auto, None);
         check("1969-12-31T23:59:59Z", Unit::Auto, None);
         check("yesterday", Unit::Auto, None);
