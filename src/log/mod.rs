@@ -25,4 +25,4 @@ mod writer;
 
 pub(crate) use replay::{Tail, judge_headless, replay};
 pub(crate) use segment::Segment;
-pub(crate) use writer::{Log, LogStats, Lsn, Need};
+pub(crate) use writer::{Log, Lsn, Need};

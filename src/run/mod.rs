@@ -55,9 +55,9 @@ mod memory_file;
 mod tests;
 
 pub(crate) use cursor::Cursor;
-pub(crate) use merge::{Merge, Sorted};
+pub(crate) use merge::Merge;
 pub use reader::ReadMode;
-pub(crate) use reader::{Lookup, Place, Run};
+pub(crate) use reader::Run;
 pub(crate) use writer::RunWriter;
 
 /// An id as a run keeps it: its fingerprint, and the tick in which it was first seen.
