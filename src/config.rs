@@ -197,7 +197,7 @@ impl Builder {
         self
     }
 
-    /// Into how many time slices the window is cut, 2 to 64. Ids are forgotten on disk at most one
+    /// Into how many time slices the window is cut, 8 to 64. Ids are forgotten on disk at most one
     /// slice after their window. Default: 8.
     #[must_use]
     pub fn generations(mut self, generations: u32) -> Builder {
@@ -335,8 +335,8 @@ impl Options {
         {
             return refuse("window", format!("{window:?} is not within 1 ms and 1000 years"));
         }
-        if !(2..=64).contains(&self.generations) {
-            return refuse("generations", format!("{} is not within 2 and 64", self.generations));
+        if !(8..=64).contains(&self.generations) {
+            return refuse("generations", format!("{} is not within 8 and 64", self.generations));
         }
         if !(8..=32).contains(&self.filter_bits_per_id) {
             let bits = self.filter_bits_per_id;

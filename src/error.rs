@@ -50,8 +50,8 @@ pub enum Error {
     /// opened as if that part had been empty; `Builder::accept_incomplete` opens it with a shorter
     /// effective window.
     #[error(
-        "window incomplete: {} is missing, and the ids it held cannot be known; restore the file, \
-         or open with accept_incomplete to go on with a shorter window",
+        "window incomplete: {} is missing, and what it held cannot be known; restore the file (if it \
+         is a run, opening with accept_incomplete goes on with a shorter window)",
         missing.display()
     )]
     WindowIncomplete {
@@ -123,7 +123,8 @@ pub enum Error {
         now: Timestamp,
     },
 
-    /// A write or sync failed before, so nothing more is acknowledged until the store is reopened.
+    /// A write or sync failed before, so nothing more is inserted or acknowledged until the store is
+    /// reopened. Verdicts that rest on sealed runs alone are still given.
     #[error("the store refuses work after an earlier failure ({cause}); drop it and open it again")]
     Poisoned {
         /// The failure, as it was first reported.

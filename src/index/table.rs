@@ -72,9 +72,10 @@ impl Table {
         (SLOTS << bucket_bits) / 100 * 65
     }
 
-    /// Bytes of memory that a table of `2^bucket_bits` home buckets takes.
+    /// Bytes of memory that a table of `2^bucket_bits` home buckets takes, but for the few it spills
+    /// into.
     pub(crate) fn bytes(bucket_bits: u32) -> usize {
-        ((1 << bucket_bits) + REACH - 1) * BUCKET_WORDS * 8
+        (BUCKET_WORDS * size_of::<u64>()) << bucket_bits
     }
 
     /// Bytes of memory that this table takes.

@@ -340,7 +340,7 @@ fn merging_runs_gives_each_id_once_with_its_first_tick() {
     assert!(merge.map(|r| r.map(|(f, t)| (f.as_u128(), t)).unwrap()).eq(expected));
 }
 
-/// The worked example of docs/FORMAT-run.md: bytes that change only together with it.
+/// The worked example of docs/FORMAT.md: bytes that change only together with it.
 #[test]
 fn the_example_of_the_format() {
     let records = [(5 << 64 | 1, 0x11), (5 << 64 | 2, 0x22), (1 << 122, 0x33)];

@@ -178,17 +178,23 @@ impl Core {
     ) -> Result<()> {
         let first = out.len();
         self.look(ids, moments, scratch, out)?;
-        let mut seen = HashMap::new();
+        let mut ticks = self.gate.enter().active.ticks;
+        let mut seen: HashMap<Fingerprint, Sighting> = HashMap::new();
         for (i, &id) in ids.iter().enumerate() {
             let (verdict, now) = (&mut out[first + i], moments.at(i).now);
-            if *verdict == Verdict::New {
-                match seen.entry(id) {
-                    Entry::Occupied(entry) if *entry.get() + self.window >= now => {
-                        *verdict = Verdict::Duplicate { first_seen: *entry.get() };
-                    }
-                    entry => {
-                        entry.insert_entry(now);
-                    }
+            if now >= ticks.end() {
+                ticks = self.ticks_from(now);
+            }
+            if *verdict != Verdict::New {
+                continue;
+            }
+            match seen.entry(id) {
+                Entry::Occupied(entry) if self.counts(*entry.get(), now) => {
+                    let first_seen = entry.get().first_seen();
+                    *verdict = Verdict::Duplicate { first_seen };
+                }
+                entry => {
+                    entry.insert_entry(Sighting::new(ticks, ticks.tick_of(now)));
                 }
             }
         }
@@ -241,8 +247,9 @@ impl Core {
     ) -> Result<Room<'_>> {
         let bytes = bytes as u64;
         loop {
-            self.check_usable()?;
             let inside = self.gate.enter();
+            // Inside, where closing waits for whoever found the store open.
+            self.check_usable()?;
             let view = &*inside;
             let need = if now >= view.active.ticks.end() || !view.active.reserve(ids) {
                 Need::Table

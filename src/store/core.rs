@@ -42,6 +42,8 @@ pub(crate) struct Core {
     pub(crate) spare: Mutex<Option<Table>>,
     pub(crate) upkeep: Mutex<Upkeep>,
     pub(crate) bell: Bell,
+    /// For the thread that keeps to the sync interval.
+    pub(crate) sync_bell: Bell,
     pub(crate) counters: Counters,
     pub(crate) closed: AtomicBool,
     pub(crate) recovery: Recovery,
@@ -73,6 +75,16 @@ impl Core {
         }
     }
 
+    /// Syncs the log if what is written has waited for half of what `Interval` allows.
+    pub(crate) fn sync_if_due(&self) -> Result<bool> {
+        let Durability::Interval(most) = self.options.durability else { return Ok(false) };
+        if self.log.unsynced_for() < most / 2 {
+            return Ok(false);
+        }
+        self.log.wait(self.log.staged(), Need::Synced)?;
+        Ok(true)
+    }
+
     /// The time from which on everything that was seen is remembered.
     pub(crate) fn complete_since(&self) -> Timestamp {
         Timestamp::from_micros(self.complete_since.load(Ordering::Relaxed))
@@ -95,15 +107,19 @@ impl Core {
         }
     }
 
-    /// Bits of a bucket number in an active table: what an eighth of the memory budget holds.
+    /// Bits of a bucket number in an active table: what `active_ids` needs, or else what an eighth
+    /// of the memory budget holds.
     pub(crate) fn bucket_bits(options: &Options) -> u32 {
         use crate::index::{BUCKET_BITS_MAX, BUCKET_BITS_MIN};
-        let budget = usize::try_from(options.memory_budget / 8).unwrap_or(usize::MAX);
-        let wanted = options.active_ids.unwrap_or(usize::MAX);
-        (BUCKET_BITS_MIN..BUCKET_BITS_MAX)
-            .take_while(|&bits| bits == BUCKET_BITS_MIN || Table::bytes(bits) <= budget)
-            .find(|&bits| Table::capacity(bits) >= wanted || Table::bytes(bits + 1) > budget)
-            .unwrap_or(BUCKET_BITS_MIN)
+        let sizes = BUCKET_BITS_MIN..=BUCKET_BITS_MAX;
+        let chosen = match options.active_ids {
+            Some(ids) => sizes.clone().find(|&bits| Table::capacity(bits) >= ids),
+            None => {
+                let budget = usize::try_from(options.memory_budget / 8).unwrap_or(usize::MAX);
+                sizes.clone().take_while(|&bits| Table::bytes(bits) <= budget).last()
+            }
+        };
+        chosen.unwrap_or(if options.active_ids.is_some() { *sizes.end() } else { *sizes.start() })
     }
 
     /// How many ids an active table takes.

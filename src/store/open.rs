@@ -1,6 +1,6 @@
 //! Opening: from whatever the last process left to a store that serves.
 //!
-//! 1. Take the lock.
+//! 1. Refuse a folder that is something else, then take the lock.
 //! 2. Read `STORE` and `MANIFEST`, or create them.
 //! 3. Remove what no manifest lists: the remains of steps that were interrupted.
 //! 4. Open the runs that the manifest lists.
@@ -83,8 +83,10 @@ impl Core {
         let started = Instant::now();
         let mut recovery = Recovery::default();
         let storage = std::sync::Arc::clone(&options.storage);
-        let found = look_around(dir, &options)?;
+        look_around(dir, &options)?;
         let lock = take_lock(dir, &options)?;
+        // Once more: another process may have created the store before it gave up the lock.
+        let found = look_around(dir, &options)?;
         let (superblock, mut catalog) = if found == Found::Store {
             read_store(dir, &options)?
         } else {
@@ -106,6 +108,7 @@ impl Core {
             Core::bucket_bits(&options),
             &mut recovery,
         )?;
+        drop_segments(dir, &options, &mut catalog, &replayed.dropped, &mut recovery)?;
         let clock = check_clock(&options, &catalog.manifest, &replayed, &mut recovery)?;
         let core = assemble(Parts {
             dir,
@@ -322,6 +325,26 @@ fn accept_missing(manifest: &mut Manifest, missing: &[RunEntry]) {
     manifest.generations.retain(|g| runs.iter().any(|run| run.generation == g.number));
 }
 
+/// Removes segments that do not follow on what was kept: no manifest names them first, then the last
+/// of them goes first, so that there is never one missing in between.
+fn drop_segments(
+    dir: &Path,
+    options: &Options,
+    catalog: &mut Catalog,
+    dropped: &[u64],
+    recovery: &mut Recovery,
+) -> Result<()> {
+    let Some(&first) = dropped.first() else { return Ok(()) };
+    catalog.install(|manifest| manifest.last_segment = first - 1)?;
+    for &number in dropped.iter().rev() {
+        let path = names::segment(dir, number);
+        options.storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+        options.storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        recovery.removed_files += 1;
+    }
+    Ok(())
+}
+
 fn check_clock(
     options: &Options,
     manifest: &Manifest,
@@ -412,6 +435,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         spare: Mutex::new(None),
         upkeep: Mutex::new(upkeep),
         bell: super::bell::Bell::default(),
+        sync_bell: super::bell::Bell::default(),
         counters: super::counters::Counters::default(),
         closed: AtomicBool::new(false),
         recovery: parts.recovery,

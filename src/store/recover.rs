@@ -1,8 +1,9 @@
 //! Replaying the log: from the segments that no run has replaced to tables.
 //!
 //! What is kept is a prefix of what was let in, in the order it was let in: where frames are missing
-//! in the middle, later ones are not taken either. Frames that were acknowledged under `Sync` are
-//! never missing; where one of them does not verify, that is damage and an error.
+//! in the middle, later ones are not taken either. Frames that were synced are never missing after a
+//! crash: where a later frame tells that a place was durable and it does not verify, that is damage
+//! and an error. The last frames of the log have no later one; there damage looks like a torn tail.
 
 use std::path::Path;
 
@@ -30,6 +31,8 @@ pub(crate) struct Replayed {
     pub(crate) next_generation: u64,
     /// The number for the next segment.
     pub(crate) next_segment: u64,
+    /// Segments that do not follow on what was kept, ascending: to be removed.
+    pub(crate) dropped: Vec<u64>,
 }
 
 /// Replays all segments that the manifest's runs have not replaced.
@@ -49,6 +52,7 @@ pub(crate) fn replay_log(
         high_water: Timestamp::MIN,
         next_generation: 0,
         next_segment: manifest.first_segment,
+        dropped: Vec::new(),
     };
     let numbers = list_segments(storage, dir, manifest)?;
     let mut previous: Option<(u64, Tail)> = None;
@@ -71,13 +75,15 @@ pub(crate) fn replay_log(
                 }
                 (Some(_), None) => {}
             }
-            remove_from(storage, dir, &numbers[position..], recovery)?;
+            replayed.dropped = numbers[position..].to_vec();
             break;
         };
-        let fill = Fill { forgotten, table_limit, bucket_bits, header, path: &path };
+        let len = file.len().map_err(|e| Error::io("read", &path, e))?;
+        let fill = Fill { forgotten, table_limit, bucket_bits, header, path: &path, len };
         let tail = replay(&*file, &path, header.salt(), &mut |offset, frame, payload| {
             fill.frame(offset, frame, payload, &mut replayed, recovery)
         })?;
+        sync_segment(storage, &path)?;
         recovery.segments += 1;
         recovery.torn_bytes += tail.torn;
         replayed.next_generation = replayed.next_generation.max(header.generation + 1);
@@ -152,20 +158,11 @@ fn check_not_lost(
     }))
 }
 
-/// Removes segments that do not follow on what was kept, the last first.
-fn remove_from(
-    storage: &dyn Storage,
-    dir: &Path,
-    numbers: &[u64],
-    recovery: &mut Recovery,
-) -> Result<()> {
-    for &number in numbers.iter().rev() {
-        let path = names::segment(dir, number);
-        storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
-        storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
-        recovery.removed_files += 1;
-    }
-    Ok(())
+/// Makes a replayed segment durable: what the last process wrote and did not live to sync is what
+/// verdicts of this one will rest on.
+fn sync_segment(storage: &dyn Storage, path: &Path) -> Result<()> {
+    let file = storage.open_write(path).map_err(|e| Error::io("open", path, e))?;
+    file.sync_data().map_err(|e| Error::io("sync", path, e))
 }
 
 /// Fills tables with the frames of one segment.
@@ -175,6 +172,8 @@ struct Fill<'a> {
     bucket_bits: u32,
     header: SegmentHeader,
     path: &'a Path,
+    /// Length of the file.
+    len: u64,
 }
 
 impl Fill<'_> {
@@ -237,6 +236,7 @@ impl Fill<'_> {
         let mem = replayed.tables.last().expect("there is one now");
         if !mem.segments().contains(&number) {
             mem.add_segment(number);
+            mem.add_log_bytes(self.len);
         }
         Ok(mem)
     }

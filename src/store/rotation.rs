@@ -45,6 +45,8 @@ impl Core {
     }
 
     fn make_log_room(&self, rotation: &mut Rotation, bytes: u64) -> Result<()> {
+        // Under the rotation lock, where closing comes before or after.
+        self.check_usable()?;
         let segment = self.gate.enter().segment.clone();
         if let Some(segment) = segment {
             // Somebody else may have made the room; then there is more of it.
@@ -66,6 +68,7 @@ impl Core {
     pub(crate) fn rotate(&self, seen: Option<&Arc<MemTable>>, now: Timestamp) -> Result<()> {
         let mut rotation = loop {
             let rotation = lock(&self.rotation);
+            self.check_usable()?;
             let (same, frozen) = {
                 let view = self.gate.enter();
                 (seen.is_none_or(|seen| Arc::ptr_eq(seen, &view.active)), view.frozen.len())
@@ -103,6 +106,9 @@ impl Core {
         self.cut_generation.store(false, Ordering::Relaxed);
         let fresh = Arc::new(fresh);
         let ids = active.ids();
+        if let Some(segment) = &segment {
+            active.add_log_bytes(segment.allocated());
+        }
         self.gate.update(|view| {
             let old = std::mem::replace(&mut view.active, fresh);
             if let Some(next) = next {

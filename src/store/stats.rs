@@ -113,6 +113,7 @@ impl Core {
         for mem in tables {
             stats.ids += mem.ids() as u64;
             stats.table_memory += mem.table.memory() as u64;
+            stats.log_bytes += mem.log_bytes();
             if mem.ids() > 0 {
                 let base = mem.ticks.base;
                 stats.oldest = Some(stats.oldest.map_or(base, |oldest| oldest.min(base)));
@@ -130,7 +131,7 @@ impl Core {
         stats.generations = generations.len() as u64;
         stats.runs = view.runs.len() as u64;
         stats.frozen_tables = view.frozen.len() as u64;
-        stats.log_bytes = view.segment.as_ref().map_or(0, |segment| segment.allocated());
+        stats.log_bytes += view.segment.as_ref().map_or(0, |segment| segment.allocated());
         let blocks = view.filter.blocks();
         stats.filter_memory = params::memory_bytes(blocks).unwrap_or(u64::MAX);
         let in_runs = view.runs.iter().map(|run| run.records()).sum();

@@ -8,13 +8,11 @@ use std::time::Duration;
 use super::catalog::Catalog;
 use super::core::Core;
 use crate::compaction::{Merging, Refresh, RunInfo, RunTarget, plan_merge};
-use crate::config::Durability;
 use crate::error::{Error, Result};
 use crate::filter::{WindowFilter, params};
 use crate::format::manifest::{GenerationEntry, Manifest, RunEntry};
 use crate::format::names;
 use crate::index::Table;
-use crate::log::Need;
 use crate::run::Run;
 use crate::sync::{Arc, Ordering, lock};
 use crate::time::{Ticks, Timestamp};
@@ -68,8 +66,18 @@ impl Upkeep {
     pub(crate) fn step(&mut self, core: &Core) -> Result<Step> {
         core.log.check()?;
         let now = core.clock.now();
-        let did = self.sync_if_due(core)?
-            || self.seal_oldest(core)?
+        let sealed = match self.seal_oldest(core) {
+            // On a full disk, what makes room goes first.
+            Err(full) if full.is_transient() => {
+                if !self.expire(core, now)? && !self.keep_under_cap(core, now)? {
+                    return Err(full);
+                }
+                true
+            }
+            sealed => sealed?,
+        };
+        let did = sealed
+            || core.sync_if_due()?
             || self.expire(core, now)?
             || self.keep_under_cap(core, now)?
             || self.rotate_if_due(core, now)?
@@ -89,17 +97,6 @@ impl Upkeep {
     pub(crate) fn seal_all(&mut self, core: &Core) -> Result<()> {
         while self.seal_oldest(core)? {}
         Ok(())
-    }
-
-    fn sync_if_due(&mut self, core: &Core) -> Result<bool> {
-        let Durability::Interval(most) = core.options.durability else {
-            return Ok(false);
-        };
-        if core.log.unsynced_for() < most / 2 {
-            return Ok(false);
-        }
-        core.log.wait(core.log.staged(), Need::Synced)?;
-        Ok(true)
     }
 
     /// Turns the oldest frozen table into a run.
@@ -434,10 +431,6 @@ impl Upkeep {
         };
         let due = expiry.into_iter().chain(rotation).filter(|&at| at > now).min();
         let nap = due.and_then(|at| core.clock.time_until(at)).unwrap_or(NAP_MAX);
-        let nap = match core.options.durability {
-            Durability::Interval(most) => nap.min(most / 2),
-            _ => nap,
-        };
         nap.clamp(NAP_MIN, NAP_MAX)
     }
 }

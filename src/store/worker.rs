@@ -1,4 +1,4 @@
-//! The upkeep thread, and the life of an open store.
+//! The threads of a store, and its life while it is open.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -6,30 +6,40 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::upkeep::Step;
+use crate::config::Durability;
 use crate::error::{Error, Result};
+use crate::format::names;
+use crate::format::segment::BYTES as SEGMENT_HEADER;
 use crate::log::Need;
 use crate::sync::{Mutex, lock};
 
 /// How long upkeep waits after a failure that may pass, unless a caller asks sooner.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// An open store and its upkeep thread. Closed when dropped.
+/// An open store and its threads. Closed when dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
     core: Arc<Core>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Running {
     /// Starts the upkeep of a store, on a thread of its own if that is wanted.
     pub(crate) fn start(core: Core) -> Running {
         let core = Arc::new(core);
-        let thread = core.options.background.then(|| {
+        let spawn = |name: &str, work: fn(&Core)| {
             let core = Arc::clone(&core);
-            let builder = std::thread::Builder::new().name("firstseen-upkeep".into());
+            let builder = std::thread::Builder::new().name(name.into());
             builder.spawn(move || work(&core)).expect("a thread can be started")
-        });
-        Running { core, thread: Mutex::new(thread) }
+        };
+        let mut threads = Vec::new();
+        if core.options.background {
+            threads.push(spawn("firstseen-upkeep", work));
+            if matches!(core.options.durability, Durability::Interval(_)) {
+                threads.push(spawn("firstseen-sync", sync));
+            }
+        }
+        Running { core, threads: Mutex::new(threads) }
     }
 
     pub(crate) fn core(&self) -> &Core {
@@ -42,7 +52,8 @@ impl Running {
             return Ok(());
         }
         self.core.bell.stop();
-        if let Some(thread) = lock(&self.thread).take() {
+        self.core.sync_bell.stop();
+        for thread in lock(&self.threads).drain(..) {
             // A panic of the thread has poisoned the log already.
             let _ = thread.join();
         }
@@ -63,25 +74,27 @@ impl Drop for Running {
 impl Core {
     /// Writes and syncs everything, and leaves the folder tidy.
     fn finish(&self) -> Result<()> {
-        // Waits for the calls that are inside.
+        // Rotation gives out no segment any more, and this waits for the calls that are inside.
+        let rotation = lock(&self.rotation);
         let segment = self.gate.update(|view| view.segment.take());
+        let mut last_segment = rotation.next_segment - 1;
+        drop(rotation);
         self.log.wait(self.log.staged(), Need::Synced)?;
-        let mut last_segment = lock(&self.rotation).next_segment - 1;
-        let mut upkeep = lock(&self.upkeep);
-        if let Some(segment) = segment {
-            let unused = segment.content_len() == crate::format::segment::BYTES as u64;
-            if unused {
-                last_segment = segment.number() - 1;
-                self.remove_file(&crate::format::names::segment(&self.dir, segment.number()));
-            } else {
-                segment.trim()?;
-            }
-        }
+        let unused = segment.as_ref().is_some_and(|s| s.content_len() == SEGMENT_HEADER as u64);
+        last_segment -= u64::from(unused);
         let facts = self.manifest_facts();
-        upkeep.catalog.install(|manifest| {
+        lock(&self.upkeep).catalog.install(|manifest| {
             facts.apply(manifest);
             manifest.last_segment = last_segment;
-        })
+        })?;
+        match segment {
+            Some(segment) if unused => {
+                self.remove_file(&names::segment(&self.dir, segment.number()));
+                Ok(())
+            }
+            Some(segment) => segment.trim(),
+            None => Ok(()),
+        }
     }
 
     /// Freezes the active table and seals everything that is frozen.
@@ -112,6 +125,15 @@ fn work(core: &Core) {
         core.bell.report(stepped.err().inspect(|error| note_failure(core, error)));
     }
     std::mem::forget(on_panic);
+}
+
+/// The thread that keeps to the interval of `Durability::Interval`, whatever upkeep is busy with.
+fn sync(core: &Core) {
+    let Durability::Interval(most) = core.options.durability else { return };
+    while core.sync_bell.wait_for_work(most / 4) {
+        // A failure has poisoned the log; the next call is told.
+        let _ = core.sync_if_due();
+    }
 }
 
 /// A full disk may pass; after anything else nothing can be promised any more.

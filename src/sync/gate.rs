@@ -2,7 +2,8 @@
 //!
 //! Readers never wait for each other and share no written cache line: each takes a slot of its own.
 //! Whoever replaces the value closes the gate, waits until all slots are free, and opens it again;
-//! readers that arrive meanwhile wait for that. Replacing is rare and its closure does no I/O.
+//! readers that arrive meanwhile wait for that. Replacing is rare and its closure does no I/O; a reader
+//! inside may, when a page of a run is not in memory.
 //!
 //! Two uses rest on it:
 //!
@@ -186,7 +187,7 @@ pub(crate) struct InFlight {
     seen: [u64; SLOTS],
 }
 
-/// Spins first, then gives the processor away, then sleeps: readers inside do no I/O for long.
+/// Spins first, then gives the processor away, then sleeps: readers inside may be reading from disk.
 fn wait(backoff: &Backoff) {
     if backoff.is_completed() && !cfg!(loom) {
         std::thread::sleep(std::time::Duration::from_micros(20));

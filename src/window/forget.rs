@@ -14,7 +14,7 @@ use crate::key::Fingerprint;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, lock};
 use crate::time::Timestamp;
 
-/// How many ids can be forgotten within one window: 48 MiB of memory, and as much in each manifest.
+/// How many ids can be forgotten within one window: 48 MiB of memory, and 32 in each manifest.
 pub(crate) const FORGOTTEN_MAX: usize = 1 << 20;
 
 /// The set. See the module documentation.

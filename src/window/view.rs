@@ -5,7 +5,7 @@ use crate::index::Table;
 use crate::key::Fingerprint;
 use crate::log::{Lsn, Segment};
 use crate::run::Run;
-use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, lock};
+use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, lock};
 use crate::time::{Ticks, Timestamp};
 
 /// A table with what its ids need beside it: their generation and their part of the log.
@@ -23,13 +23,22 @@ pub(crate) struct MemTable {
     used: AtomicUsize,
     /// The numbers of the log segments that hold its ids, ascending.
     segments: Mutex<Vec<u64>>,
+    /// Bytes of those that are not appended to any more.
+    log_bytes: AtomicU64,
 }
 
 impl MemTable {
     /// An empty table for at most `limit` ids of a generation.
     pub(crate) fn new(table: Table, generation: u64, ticks: Ticks, limit: usize) -> MemTable {
-        let (used, segments) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        MemTable { table, generation, ticks, limit, used, segments }
+        MemTable {
+            table,
+            generation,
+            ticks,
+            limit,
+            used: AtomicUsize::new(0),
+            segments: Mutex::new(Vec::new()),
+            log_bytes: AtomicU64::new(0),
+        }
     }
 
     /// Reserves room for `ids` more, unless that would be more than the table takes. An empty table
@@ -56,6 +65,16 @@ impl MemTable {
     /// Notes that ids of it are in segment `number` as well.
     pub(crate) fn add_segment(&self, number: u64) {
         lock(&self.segments).push(number);
+    }
+
+    /// Notes that a segment of it, of `bytes` bytes on disk, is not appended to any more.
+    pub(crate) fn add_log_bytes(&self, bytes: u64) {
+        self.log_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of its segments that are not appended to any more.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.log_bytes.load(Ordering::Relaxed)
     }
 
     /// How many segments hold its ids.
