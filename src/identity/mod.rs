@@ -5,7 +5,7 @@
 //! | `cmac` | AES-128-CMAC of many ids abreast |
 //! | `xxh3` | XXH3-128 with a secret |
 //!
-//! The function and its key belong to the store: chosen once, kept in its manifest, never changed.
+//! The function and its key belong to the store: chosen once, kept in its file `STORE`, never changed.
 //! A store that loses its key has lost its memory, and whoever reads the key can craft collisions.
 
 use std::fmt;
