@@ -3,7 +3,8 @@
 use loom::thread;
 
 use super::WindowFilter;
-use crate::{Fingerprint, sync::Arc};
+use crate::key::Fingerprint;
+use crate::sync::Arc;
 
 fn explore(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
