@@ -1,5 +1,4 @@
 //! firstseen: has this id been seen inside the time window?
-#![allow(dead_code, unused_imports)]
 
 mod compaction;
 mod config;

@@ -8,14 +8,14 @@ use std::sync::Mutex;
 use firstseen::internals::{File, Region};
 
 #[derive(Debug)]
-pub struct PlainFile(Mutex<fs::File>);
+pub(crate) struct PlainFile(Mutex<fs::File>);
 
 impl PlainFile {
-    pub fn create(path: &Path) -> io::Result<PlainFile> {
+    pub(crate) fn create(path: &Path) -> io::Result<PlainFile> {
         fs::File::create_new(path).map(|file| PlainFile(Mutex::new(file)))
     }
 
-    pub fn open(path: &Path) -> io::Result<PlainFile> {
+    pub(crate) fn open(path: &Path) -> io::Result<PlainFile> {
         fs::File::open(path).map(|file| PlainFile(Mutex::new(file)))
     }
 

@@ -23,8 +23,10 @@ mod range;
 mod reader;
 mod window;
 
+#[cfg(any(test, feature = "testing"))]
 pub use block::Image;
 pub use range::RangeBuilder;
+#[cfg(any(test, feature = "testing"))]
 pub use reader::Reader;
 pub use window::WindowFilter;
 

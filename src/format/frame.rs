@@ -89,11 +89,6 @@ impl FrameBuffer {
         self.ids
     }
 
-    /// The fingerprints that it has, from the `from`th on.
-    pub(crate) fn fingerprints_from(&self, from: usize) -> impl Iterator<Item = Fingerprint> + '_ {
-        fingerprints(&self.bytes[HEADER + from * Fingerprint::BYTES..])
-    }
-
     /// Completes the frame but for its place. `ticks` holds one tick for each id, or is empty when
     /// all share `tick`.
     pub(crate) fn seal(&mut self, kind: FrameKind, time: Timestamp, tick: u8, ticks: &[u8]) {

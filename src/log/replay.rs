@@ -51,6 +51,13 @@ pub(crate) fn replay(
     Ok(tail)
 }
 
+/// Looks at a segment without a header: how many of its bytes are not zero, or an error if frames
+/// among them say that a part of it was durable, for then the header was as well.
+pub(crate) fn judge_headless(file: &dyn File, path: &Path, salt: Salt) -> Result<u64> {
+    let len = file.len().map_err(|e| Error::io("read", path, e))?;
+    Window { file, path, len, start: 0, bytes: Vec::new() }.judge_rest(salt, 0)
+}
+
 /// A part of the file in memory.
 struct Window<'a> {
     file: &'a dyn File,

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Merge, ReadMode, Run, RunSpec, RunWriter, Sorted};
+use super::merge::Sorted;
+use super::{Merge, ReadMode, Run, RunSpec, RunWriter};
 use crate::error::Result;
 use crate::key::Fingerprint;
 use crate::sys::File;

@@ -66,7 +66,7 @@ fn open_header(
     number: u64,
     len: u64,
 ) -> Result<Header> {
-    if len < 3 * PAGE_U64 || len % PAGE_U64 != 0 {
+    if len < 3 * PAGE_U64 || !len.is_multiple_of(PAGE_U64) {
         let expected = "three or more whole pages of 4096 bytes";
         return Err(Flaw::new(len, "length of a run", expected, len).of(path).into());
     }

@@ -126,12 +126,28 @@ impl Run {
         Place(self.starts.last_at_most(fingerprint.hi))
     }
 
-    /// Asks for the first cache line of a page. By positioned reads there is nothing to ask for.
+    /// Asks for the first cache line of a page and for the two where the record should stand. By
+    /// positioned reads there is nothing to ask for.
     #[inline]
-    pub(crate) fn prefetch_page(&self, place: Place) {
+    pub(crate) fn prefetch_page(&self, place: Place, fingerprint: Fingerprint) {
         if let (Source::Mapped { region, .. }, Some(page)) = (&self.source, place.0) {
-            prefetch::read(&region[self.page_offset(page) as usize]);
+            let start = self.page_offset(page) as usize;
+            prefetch::read(&region[start]);
+            let at = start + self.guess_in_page(page, fingerprint.hi);
+            prefetch::read(&region[at - 32]);
+            prefetch::read(&region[at + 32]);
         }
+    }
+
+    /// Where in a page a record should stand if records are evenly spread: a byte that is neither
+    /// among the first nor among the last 64.
+    #[inline]
+    fn guess_in_page(&self, page: usize, hi: u64) -> usize {
+        let start = self.starts[page];
+        let end = if page + 1 < self.starts.len() { self.starts[page + 1] } else { u64::MAX };
+        let span = u128::from(end - start).max(1);
+        let at = u128::from(hi.saturating_sub(start)) * PAGE as u128 / span;
+        (at as usize).clamp(64, PAGE - 65)
     }
 
     /// Looks `fingerprint` up.

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::memory_file::MemoryFile;
 use super::*;
 use crate::error::{Corruption, Error, Result};
-use crate::format::run::{PAGE_U64, Page, Shape, seal};
-use crate::format::{PAGE, put_u64};
+use crate::format::run::{PAGE_U64, Page, SUM_AT, Shape, seal};
+use crate::format::{PAGE, put_u64, u64_at};
 use crate::sys::File;
 use crate::time::Timestamp;
 
@@ -338,4 +338,25 @@ fn merging_runs_gives_each_id_once_with_its_first_tick() {
     let mut expected = parts[..3].concat();
     expected.sort_unstable();
     assert!(merge.map(|r| r.map(|(f, t)| (f.as_u128(), t)).unwrap()).eq(expected));
+}
+
+/// The worked example of docs/FORMAT-run.md: bytes that change only together with it.
+#[test]
+fn the_example_of_the_format() {
+    let records = [(5 << 64 | 1, 0x11), (5 << 64 | 2, 0x22), (1 << 122, 0x33)];
+    let (bytes, _) = write(records, 3);
+    let sums: Vec<_> = bytes.chunks(PAGE).map(|page| u64_at(page, SUM_AT)).collect();
+    let expected = [
+        0xf32e_e911_32b2_58f3,
+        0x140a_a2f0_6dd1_f85f,
+        0x5497_c5cd_829c_2d67,
+        0xcf02_1b44_9343_785a,
+        0xf597_a95a_c519_96b2,
+    ];
+    assert_eq!(sums, expected);
+    let page = &bytes[2 * PAGE..3 * PAGE];
+    assert_eq!((u64_at(page, 0), &page[8..14]), (5, &[3, 0, 2, 0x10, 0, 0][..]));
+    assert_eq!(page[42..44], [0x11, 1]);
+    assert_eq!(page[58..60], [0x22, 2]);
+    assert_eq!(page[74..90], [0x33, 0, 0, 0, 0, 0, 0, 0, 0, 0xfb, 255, 255, 255, 255, 255, 255]);
 }

@@ -33,7 +33,9 @@ use crate::window::{Again, MemTable, OpenForgotten, Sighting, View};
 /// The most ids of a piece: 64 Ki ids are a megabyte of log.
 pub(crate) const PIECE_MAX: usize = 1 << 16;
 
-/// How many ids' cache lines are asked for at once.
+/// How many ids ahead the cache line of a table is asked for.
+const AHEAD: usize = 48;
+/// How many ids' places in a run are asked for at once.
 const GROUP: usize = 32;
 
 /// The moment at which an id is judged.
@@ -155,6 +157,7 @@ impl Core {
                 *verdict = Verdict::Duplicate { first_seen };
             } else if !decided(id)
                 && let Some(found) = inside.active.sighting(id)
+                && self.counts(found, moment.now)
             {
                 tally.rests_on_log = true;
                 *verdict = Verdict::Duplicate { first_seen: found.first_seen() };
@@ -323,17 +326,18 @@ impl Core {
     ) {
         let count = only.map_or(ids.len(), <[u32]>::len);
         let index = |k: usize| only.map_or(k, |only| only[k] as usize);
-        for start in (0..count).step_by(GROUP) {
-            let group = start..count.min(start + GROUP);
-            group.clone().for_each(|k| mem.table.prefetch(ids[index(k)]));
-            for i in group.map(index) {
-                if verdicts[i] == Verdict::New
-                    && let Some(found) = mem.sighting(ids[i])
-                    && self.counts(found, moments.at(i).now)
-                {
-                    tally.rests_on_log = true;
-                    verdicts[i] = Verdict::Duplicate { first_seen: found.first_seen() };
-                }
+        (0..count.min(AHEAD)).for_each(|k| mem.table.prefetch(ids[index(k)]));
+        for k in 0..count {
+            if k + AHEAD < count {
+                mem.table.prefetch(ids[index(k + AHEAD)]);
+            }
+            let i = index(k);
+            if verdicts[i] == Verdict::New
+                && let Some(found) = mem.sighting(ids[i])
+                && self.counts(found, moments.at(i).now)
+            {
+                tally.rests_on_log = true;
+                verdicts[i] = Verdict::Duplicate { first_seen: found.first_seen() };
             }
         }
     }
@@ -363,10 +367,11 @@ impl Core {
             }
             let before = tally.found;
             for group in candidates.chunks(GROUP) {
+                group.iter().for_each(|&i| run.prefetch_directory(ids[i as usize]));
                 let mut places = [None; GROUP];
                 for (place, &i) in places.iter_mut().zip(group) {
                     let at = run.locate(ids[i as usize]);
-                    run.prefetch_page(at);
+                    run.prefetch_page(at, ids[i as usize]);
                     *place = Some(at);
                 }
                 for (&i, place) in group.iter().zip(places) {
@@ -437,25 +442,25 @@ impl Core {
             Moments::Each(_) => None,
         };
         let mut let_in = scratch.let_in.iter().map(|&i| i as usize).peekable();
-        for start in (0..ids.len()).step_by(GROUP) {
-            let group = start..ids.len().min(start + GROUP);
-            ids[group.clone()].iter().for_each(|&id| mem.table.prefetch(id));
-            for i in group {
-                if let_in.next_if_eq(&i).is_some() || verdicts[i] != Verdict::New {
-                    continue;
+        ids.iter().take(AHEAD).for_each(|&id| mem.table.prefetch(id));
+        for (i, &id) in ids.iter().enumerate() {
+            if let Some(&ahead) = ids.get(i + AHEAD) {
+                mem.table.prefetch(ahead);
+            }
+            if let_in.next_if_eq(&i).is_some() || verdicts[i] != Verdict::New {
+                continue;
+            }
+            let tick = same.unwrap_or_else(|| ticks.tick_of(moments.at(i).now));
+            match mem.table.insert(id, tick) {
+                Insert::Inserted => {
+                    scratch.frame.push(id);
+                    if same.is_none() {
+                        scratch.ticks.push(tick);
+                    }
                 }
-                let tick = same.unwrap_or_else(|| ticks.tick_of(moments.at(i).now));
-                match mem.table.insert(ids[i], tick) {
-                    Insert::Inserted => {
-                        scratch.frame.push(ids[i]);
-                        if same.is_none() {
-                            scratch.ticks.push(tick);
-                        }
-                    }
-                    Insert::Present { tick } => {
-                        tally.rests_on_log = true;
-                        verdicts[i] = Verdict::Duplicate { first_seen: ticks.start_of(tick) };
-                    }
+                Insert::Present { tick } => {
+                    tally.rests_on_log = true;
+                    verdicts[i] = Verdict::Duplicate { first_seen: ticks.start_of(tick) };
                 }
             }
         }

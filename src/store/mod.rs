@@ -7,7 +7,8 @@
 //! | `rotation` | making room: log space, a fresh table, the next generation |
 //! | `upkeep`, `worker` | seal, expire, merge, refresh, and the thread that does them |
 //! | `catalog` | how a change of the live files becomes durable |
-//! | `core`, `bell`, `counters`, `stats` | what they share |
+//! | `forget` | forgetting ids on demand |
+//! | `core`, `bell`, `counters`, `stats`, `metrics` | what they share, and what is told of it |
 
 mod batch;
 mod bell;
@@ -15,6 +16,8 @@ mod catalog;
 mod core;
 mod counters;
 mod forget;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod open;
 mod recover;
 mod rotation;
@@ -259,7 +262,10 @@ impl Store {
     /// Counts, sizes and times.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.core().stats()
+        let stats = self.core().stats();
+        #[cfg(feature = "metrics")]
+        metrics::publish(&self.core().dir, &stats);
+        stats
     }
 
     /// What opening found and did.

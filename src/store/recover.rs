@@ -8,12 +8,13 @@ use std::path::Path;
 
 use super::open::Recovery;
 use crate::error::{Corruption, Error, Result};
+use crate::format::checksum::Salt;
 use crate::format::frame::{FrameHeader, FrameKind};
 use crate::format::manifest::Manifest;
-use crate::format::segment::{BYTES as HEADER, SegmentHeader};
+use crate::format::segment::{BYTES as HEADER, MAGIC, SegmentHeader};
 use crate::format::{StoreId, names};
 use crate::index::Table;
-use crate::log::{Tail, replay};
+use crate::log::{Tail, judge_headless, replay};
 use crate::sys::{File, Storage};
 use crate::time::Timestamp;
 use crate::window::{Forgotten, MemTable};
@@ -60,8 +61,15 @@ pub(crate) fn replay_log(
             None => true,
         });
         let Some(header) = follows else {
-            if let (Some(header), Some((before, tail))) = (header, previous) {
-                check_not_lost(&*file, &path, &header, dir, before, tail)?;
+            match (header, previous) {
+                (None, _) => {
+                    let salt = Salt::new(store, MAGIC, number);
+                    recovery.torn_bytes += judge_headless(&*file, &path, salt)?;
+                }
+                (Some(header), Some((before, tail))) => {
+                    check_not_lost(&*file, &path, &header, dir, before, tail)?;
+                }
+                (Some(_), None) => {}
             }
             remove_from(storage, dir, &numbers[position..], recovery)?;
             break;

@@ -94,7 +94,7 @@ impl Core {
         };
         let fresh = self.fresh_table()?;
         let fresh = MemTable::new(fresh, generation, ticks, Core::table_limit(&self.options));
-        // Without a segment the table is empty: there is nothing to freeze.
+        // Without a segment of this opening, the next call that needs one creates it.
         let next = match &segment {
             Some(_) => Some(self.create_segment(rotation, generation, ticks)?),
             None => None,
@@ -102,18 +102,21 @@ impl Core {
         rotation.next_generation = rotation.next_generation.max(generation + 1);
         self.cut_generation.store(false, Ordering::Relaxed);
         let fresh = Arc::new(fresh);
+        let ids = active.ids();
         self.gate.update(|view| {
             let old = std::mem::replace(&mut view.active, fresh);
-            let Some(next) = next else { return };
-            view.active.add_segment(next.number());
-            let previous_len = segment.as_ref().map_or(0, |segment| segment.content_len());
-            let lsn = self.log.activate(&next, previous_len);
-            view.segment = Some(next);
-            view.frozen.insert(0, Frozen { mem: old, lsn, in_filter: false });
+            if let Some(next) = next {
+                view.active.add_segment(next.number());
+                let previous_len = segment.as_ref().map_or(0, |segment| segment.content_len());
+                self.log.activate(&next, previous_len);
+                view.segment = Some(next);
+            }
+            if old.first_segment().is_some() {
+                view.frozen
+                    .insert(0, Frozen { mem: old, lsn: self.log.staged(), in_filter: false });
+            }
         });
-        if let Some(segment) = segment {
-            tracing::debug!(segment = segment.number(), ids = active.ids(), "froze a table");
-        }
+        tracing::debug!(ids, generation, "rotated the active table");
         self.bell.ring();
         Ok(())
     }
@@ -156,10 +159,11 @@ impl Core {
         self.log.check()
     }
 
-    /// Whether the active table belongs to a generation that has ended and has ids.
+    /// Whether the active table belongs to a generation that has ended, and has a log.
     pub(crate) fn is_rotation_due(&self, now: Timestamp) -> bool {
         let view = self.gate.enter();
-        view.segment.is_some() && now >= view.active.ticks.end() && view.frozen.is_empty()
+        let has_log = view.active.first_segment().is_some();
+        has_log && now >= view.active.ticks.end() && view.frozen.is_empty()
     }
 
     /// Marks the store closed. `false` if it was.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::core::Core;
+use crate::filter::params;
 use crate::sync::{Ordering, lock};
 use crate::time::Timestamp;
 
@@ -52,6 +53,9 @@ pub struct Stats {
     pub filter_memory: u64,
     /// Memory of the runs' directories and filters, beside mappings, in bytes.
     pub run_memory: u64,
+    /// The share of new ids that the window filter is expected not to rule out, from the number of
+    /// ids and its size.
+    pub filter_false_positive_rate: f64,
     /// The share of the window filter that is built, from 0 to 1. Below 1 only after an opening.
     pub filter_ready: f64,
 
@@ -127,7 +131,10 @@ impl Core {
         stats.runs = view.runs.len() as u64;
         stats.frozen_tables = view.frozen.len() as u64;
         stats.log_bytes = view.segment.as_ref().map_or(0, |segment| segment.allocated());
-        stats.filter_memory = view.filter.blocks() * 64;
+        let blocks = view.filter.blocks();
+        stats.filter_memory = params::memory_bytes(blocks).unwrap_or(u64::MAX);
+        let in_runs = view.runs.iter().map(|run| run.records()).sum();
+        stats.filter_false_positive_rate = params::false_positive_rate(in_runs, blocks);
         stats.filter_ready = view.filter.ready() as f64 / view.filter.blocks() as f64;
         if let Some(spare) = &*lock(&self.spare) {
             stats.table_memory += spare.memory() as u64;

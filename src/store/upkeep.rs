@@ -273,7 +273,11 @@ impl Upkeep {
             manifest.runs.retain(|run| !dropped(run.generation));
             manifest.generations.retain(|generation| !dropped(generation.number));
         })?;
-        core.gate.update(|view| view.runs.retain(|run| !dropped(run.spec().generation)));
+        // Unmapping takes time: it is done when the gate is open again.
+        let unused: Vec<_> = core.gate.update(|view| {
+            view.runs.extract_if(.., |run| dropped(run.spec().generation)).collect()
+        });
+        drop(unused);
         numbers.iter().for_each(|&number| core.remove_file(&names::run(&core.dir, number)));
         self.catalog.set_reserve_aside();
         Ok(())
@@ -344,11 +348,13 @@ impl Upkeep {
             manifest.runs.retain(|entry| !is_input(entry.number));
             add_run(manifest, &run);
         })?;
-        core.gate.update(|view| {
+        let unused: Vec<_> = core.gate.update(|view| {
             let at = view.runs.iter().position(|r| is_input(r.spec().number)).unwrap_or(0);
-            view.runs.retain(|r| !is_input(r.spec().number));
+            let unused = view.runs.extract_if(.., |r| is_input(r.spec().number)).collect();
             view.runs.insert(at, Arc::clone(&run));
+            unused
         });
+        drop(unused);
         for input in &inputs {
             core.remove_file(&names::run(&core.dir, input.spec().number));
         }
@@ -424,7 +430,7 @@ impl Upkeep {
         let expiry = expiry.map(|oldest| oldest.ticks.end() + core.window);
         let rotation = {
             let view = core.gate.enter();
-            view.segment.as_ref().map(|_| view.active.ticks.end())
+            view.active.first_segment().map(|_| view.active.ticks.end())
         };
         let due = expiry.into_iter().chain(rotation).filter(|&at| at > now).min();
         let nap = due.and_then(|at| core.clock.time_until(at)).unwrap_or(NAP_MAX);

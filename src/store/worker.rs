@@ -70,7 +70,7 @@ impl Core {
         let mut upkeep = lock(&self.upkeep);
         if let Some(segment) = segment {
             let unused = segment.content_len() == crate::format::segment::BYTES as u64;
-            if unused && self.gate.enter().active.segment_count() == 1 {
+            if unused {
                 last_segment = segment.number() - 1;
                 self.remove_file(&crate::format::names::segment(&self.dir, segment.number()));
             } else {
@@ -104,6 +104,11 @@ fn work(core: &Core) {
             Ok(Step::Idle(nap)) => nap,
             Err(_) => RETRY,
         };
+        #[cfg(feature = "metrics")]
+        {
+            super::metrics::publish(&core.dir, &core.stats());
+            nap = nap.min(super::metrics::INTERVAL);
+        }
         core.bell.report(stepped.err().inspect(|error| note_failure(core, error)));
     }
     std::mem::forget(on_panic);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::TimeSource;
 use crate::sync::{AtomicU64, Ordering};
-use crate::time::{Clock, Timestamp, micros};
+use crate::time::{Clock, Timestamp};
 
 /// The time by which ids expire. Never runs backwards, also not across reopens.
 #[derive(Debug)]

@@ -1,0 +1,40 @@
+//! `firstseen compact`: bring a store into its smallest form.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use firstseen::{Store, offline};
+
+use crate::fail::Result;
+use crate::show::{self, Fact};
+
+/// Seal, merge and expire everything now; the store must not be open elsewhere
+///
+/// A store does all this by itself while it is used. This brings one that is at rest into its
+/// smallest form, for instance before it is copied.
+#[derive(Debug, Args)]
+pub(crate) struct CompactArgs {
+    /// The folder of the store
+    dir: PathBuf,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &CompactArgs) -> Result<()> {
+    let before = offline::inspect(&args.dir)?;
+    let store = Store::builder().create(false).open(&args.dir)?;
+    store.seal()?;
+    store.compact()?;
+    store.close()?;
+    let after = offline::inspect(&args.dir)?;
+    let facts = vec![
+        Fact::bytes("bytes_before", before.bytes),
+        Fact::bytes("bytes_after", after.bytes),
+        Fact::count("files_before", before.files),
+        Fact::count("files_after", after.files),
+        Fact::count("records", after.records),
+    ];
+    show::print(facts, args.json)
+}

@@ -1,0 +1,72 @@
+//! `firstseen export`: a store as one portable stream.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use firstseen::{Error, Store, offline};
+
+use crate::fail::{Failure, Result};
+use crate::place::TemporaryFolder;
+use crate::show::{self, Fact};
+
+/// Write a store as one portable stream, for `import`; safe while another process writes to it
+///
+/// A store that is open elsewhere is exported from a checkpoint beside it, made for the purpose
+/// and removed afterwards.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The folder of the store
+    dir: PathBuf,
+
+    /// Write to this file, which must not exist yet, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Print one JSON object about it, with --output
+    #[arg(long, requires = "output")]
+    json: bool,
+}
+
+pub(crate) fn run(args: &ExportArgs) -> Result<()> {
+    let Some(output) = &args.output else {
+        if io::stdout().is_terminal() {
+            let text = "an export is no text for a terminal; use --output or a pipe";
+            return Err(Failure::Usage(text.to_owned()));
+        }
+        let mut out = BufWriter::new(io::stdout().lock());
+        export(&args.dir, &mut out)?;
+        return Ok(out.flush()?);
+    };
+    let fail = |verb, error| Failure::io(verb, output.display(), &error);
+    let file = File::create_new(output).map_err(|error| fail("create", error))?;
+    let mut out = BufWriter::new(file);
+    let records = export(&args.dir, &mut out)?;
+    let file = out.into_inner().map_err(|error| fail("write", error.into_error()))?;
+    file.sync_all().map_err(|error| fail("sync", error))?;
+    let bytes = file.metadata().map_err(|error| fail("read", error))?.len();
+    show::print(vec![Fact::count("records", records), Fact::bytes("bytes", bytes)], args.json)
+}
+
+fn export(dir: &Path, out: &mut dyn Write) -> Result<u64> {
+    match Store::builder().create(false).open(dir) {
+        Ok(store) => {
+            let records = store.export(out)?;
+            store.close()?;
+            Ok(records)
+        }
+        Err(Error::Locked { .. }) => {
+            let full = dir.canonicalize();
+            let full = full.map_err(|error| Failure::io("find", dir.display(), &error))?;
+            let parent = full.parent().unwrap_or(&full);
+            let beside = TemporaryFolder::create_in(parent)?;
+            offline::checkpoint(dir, beside.store())?;
+            let store = Store::builder().create(false).open(beside.store())?;
+            let records = store.export(out)?;
+            store.close()?;
+            Ok(records)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,142 @@
+//! The commands that look after a store.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use crate::support::{Folder, dedup, firstseen, run};
+
+/// A folder with a store in `db` that has seen these lines.
+fn with_store(lines: &[u8]) -> (Folder, String) {
+    let folder = Folder::new();
+    let db = folder.arg("db");
+    dedup(&format!("--db {db} --window 1d"), lines).ok();
+    (folder, db)
+}
+
+#[test]
+fn stats_verify_and_dump_agree() {
+    let (_folder, db) = with_store(b"a\nb\nc\n");
+    assert_eq!(run(&["stats", "--json", &db], b"").ok().json()["records"], 3);
+    assert!(run(&["stats", &db], b"").ok().text().contains("window               1d"));
+    let verified = run(&["verify", "--json", &db], b"").ok().json();
+    assert_eq!((&verified["damages"], &verified["records"]), (&0.into(), &3.into()));
+    let dump = run(&["dump", &db], b"").ok();
+    assert_eq!(dump.text().lines().count(), 3);
+    assert!(dump.text().lines().all(|line| line.split('\t').count() == 3));
+    for line in run(&["dump", "--json", &db], b"").ok().text().lines() {
+        let record: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(record["fingerprint"].as_str().expect("text").len(), 32);
+    }
+}
+
+#[test]
+fn verify_reports_damage_and_fails() {
+    let (folder, db) = with_store(b"a\nb\nc\n");
+    let mut damaged = 0;
+    for entry in std::fs::read_dir(folder.path("db")).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let mut bytes = std::fs::read(&path).expect("read");
+        if !bytes.is_empty() {
+            bytes[0] ^= 0xff;
+            std::fs::write(&path, bytes).expect("written");
+            damaged += 1;
+        }
+    }
+    assert!(damaged > 0);
+    let ran = run(&["verify", &db], b"");
+    assert_eq!(ran.code, 1);
+    assert!(ran.text().contains("byte ") || ran.err.contains("byte "), "{ran:?}");
+}
+
+#[test]
+fn forgotten_ids_are_new_again() {
+    let (folder, db) = with_store(b"a\nb\nc\n");
+    let done = run(&["forget", "--json", &db, "--id", "a", "--id", "x"], b"").ok().json();
+    assert_eq!((&done["asked"], &done["forgotten"]), (&2.into(), &1.into()));
+    run(&["forget", &db, "-f", "2", "-d", ","], b"1,b\n").ok();
+    assert_eq!(dedup(&format!("--db {db}"), b"a\nb\nc\n").ok().text(), "a\nb\n");
+
+    let ids = folder.write("ids.csv", b"n,id\n1,c\n");
+    run(&["forget", &db, &ids, "--csv", "-k", "id"], b"").ok();
+    assert_eq!(dedup(&format!("--db {db}"), b"a\nb\nc\n").ok().text(), "c\n");
+}
+
+#[test]
+fn compact_keeps_every_id() {
+    let (_folder, db) = with_store(b"a\nb\n");
+    assert_eq!(run(&["compact", "--json", &db], b"").ok().json()["records"], 2);
+    assert_eq!(dedup(&format!("--db {db}"), b"a\nb\nc\n").ok().text(), "c\n");
+}
+
+#[test]
+fn copies_are_stores_of_their_own() {
+    let (folder, db) = with_store(b"a\nb\n");
+    let (copy, back) = (folder.arg("copy"), folder.arg("back"));
+    assert_eq!(run(&["checkpoint", "--json", &db, &copy], b"").ok().json()["records"], 2);
+    assert_eq!(run(&["checkpoint", &db, &copy], b"").code, 1, "nothing is written over");
+    assert_eq!(dedup(&format!("--db {copy}"), b"a\nc\n").ok().text(), "c\n");
+    assert_eq!(dedup(&format!("--db {db}"), b"a\nc\nd\n").ok().text(), "c\nd\n");
+    run(&["restore", &copy, &back], b"").ok();
+    assert_eq!(dedup(&format!("--db {back}"), b"a\nb\nc\nd\n").ok().text(), "d\n");
+}
+
+#[test]
+fn an_export_can_be_imported() {
+    let (folder, db) = with_store(b"a\nb\n");
+    let export = run(&["export", &db], b"").ok().out;
+    let other = folder.arg("other");
+    assert_eq!(run(&["import", "--json", &other], &export).ok().json()["records"], 2);
+    assert_eq!(dedup(&format!("--db {other}"), b"a\nb\nc\n").ok().text(), "c\n");
+
+    let file = folder.arg("file");
+    assert_eq!(run(&["export", "--json", &db, "--output", &file], b"").ok().json()["records"], 2);
+    assert_eq!(run(&["export", &db, "--output", &file], b"").code, 1, "nothing is written over");
+    run(&["import", &folder.arg("third"), &file], b"").ok();
+}
+
+#[test]
+fn a_live_store_can_be_looked_at_and_copied_but_not_opened_twice() {
+    let folder = Folder::new();
+    let db = folder.arg("db");
+    let mut writer = firstseen()
+        .args(["dedup", "--db", &db])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let mut stdin = writer.stdin.take().expect("piped");
+    stdin.write_all(b"a\nb\n").expect("written");
+    let mut line = [0; 4];
+    std::io::Read::read_exact(writer.stdout.as_mut().expect("piped"), &mut line).expect("printed");
+
+    for command in ["stats", "verify", "dump"] {
+        run(&[command, &db], b"").ok();
+    }
+    run(&["checkpoint", &db, &folder.arg("copy")], b"").ok();
+    assert!(!run(&["export", &db], b"").ok().out.is_empty());
+    let ran = dedup(&format!("--db {db}"), b"a\n");
+    assert_eq!((ran.code, ran.text()), (1, ""));
+    assert!(ran.err.contains("open elsewhere"), "{}", ran.err);
+    drop(stdin);
+    assert!(writer.wait().expect("ends").success());
+    let mut left: Vec<_> = std::fs::read_dir(folder.path(""))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["copy", "db"]);
+}
+
+#[test]
+fn completions_and_man_pages_come_out() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(run(&["completions", shell], b"").ok().text().contains("dedup"));
+    }
+    assert!(run(&["man"], b"").ok().text().contains(".TH firstseen"));
+    assert!(run(&["man", "dedup"], b"").ok().text().contains("output\\-first"));
+    assert_eq!(run(&["man", "nothing"], b"").code, 2);
+    let folder = Folder::new();
+    run(&["man", "--out", &folder.arg("man")], b"").ok();
+    assert!(folder.path("man/firstseen-dedup.1").exists());
+}

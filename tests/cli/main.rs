@@ -1,0 +1,16 @@
+//! The promises of the `firstseen` command, each shown on the binary itself.
+//!
+//! - [`filter`]: what `dedup` prints, byte for byte
+//! - [`select`]: ids and times by field, column and JSON pointer; records without one
+//! - [`memory`]: across runs; windows and late records
+//! - [`kill`]: a run killed at any moment and repeated, in both orders
+//! - [`care`]: the commands that look after a store
+//! - [`stream`]: `generate`, and the example log
+
+mod care;
+mod filter;
+mod kill;
+mod memory;
+mod select;
+mod stream;
+mod support;
