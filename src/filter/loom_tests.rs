@@ -13,7 +13,8 @@ use std::sync::{
 use loom::thread;
 
 use super::WindowFilter;
-use crate::{Fingerprint, sync::Arc};
+use crate::key::Fingerprint;
+use crate::sync::Arc;
 
 const LIVE: Fingerprint = Fingerprint { hi: 0, lo: 7 };
 const EXPIRED: Fingerprint = Fingerprint { hi: 0, lo: 8 };

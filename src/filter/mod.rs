@@ -35,7 +35,7 @@ mod loom_tests;
 
 #[cfg(all(test, not(loom)))]
 mod testing {
-    use crate::Fingerprint;
+    use crate::key::Fingerprint;
 
     /// An endless row of uniform fingerprints (SplitMix64), the same for the same seed.
     pub(super) fn fingerprints(seed: u64) -> impl Iterator<Item = Fingerprint> {

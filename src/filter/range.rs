@@ -14,7 +14,7 @@ use super::{
     block::{self, Image},
     place::Place,
 };
-use crate::Fingerprint;
+use crate::key::Fingerprint;
 
 /// Images of blocks `from_block()..from_block() + images().len()`. Its memory is used again from
 /// range to range.

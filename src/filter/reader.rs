@@ -8,7 +8,8 @@ use super::{
     block::{self, Block},
     place::Place,
 };
-use crate::{Fingerprint, mem::prefetch};
+use crate::key::Fingerprint;
+use crate::mem::prefetch;
 
 /// How many ids ahead a batch asks for cache lines. Measured: from 48 to 256 is much the same.
 const AHEAD: usize = 64;

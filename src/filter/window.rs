@@ -31,11 +31,9 @@ use super::{
     range::RangeBuilder,
     reader::Reader,
 };
-use crate::{
-    Fingerprint,
-    mem::Words,
-    sync::{AtomicU64, Ordering},
-};
+use crate::key::Fingerprint;
+use crate::mem::Words;
+use crate::sync::{AtomicU64, Ordering};
 
 /// One Bloom filter for all sealed generations; any number of readers, one writer at a time.
 #[derive(Debug)]

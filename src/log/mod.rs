@@ -23,6 +23,9 @@ mod replay;
 mod segment;
 mod writer;
 
+#[cfg(all(test, loom))]
+mod loom_tests;
+
 pub(crate) use replay::{Tail, judge_headless, replay};
 pub(crate) use segment::Segment;
 pub(crate) use writer::{Log, Lsn, Need};

@@ -87,7 +87,7 @@ impl Segment {
     /// [`Segment::extend`].
     pub(crate) fn reserve(&self, bytes: u64) -> bool {
         self.free
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes))
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes))
             .is_ok()
     }
 

@@ -66,7 +66,7 @@ impl<T> Gate<T> {
                 self.leave(slot);
                 drop(lock(&self.exclusive));
             }
-            backoff.snooze();
+            super::snooze(&backoff);
         }
     }
 
@@ -147,8 +147,9 @@ struct Reopen<'a>(&'a AtomicBool);
 
 impl Drop for Reopen<'_> {
     fn drop(&mut self) {
-        // Partner: `is_closed`, whose reader then sees the new value.
-        self.0.store(false, Ordering::SeqCst);
+        // Partner: `is_closed`, whose reader then sees the new value. A swap, for loom's `is_closed`
+        // writes what it read: nothing may come between closing and opening.
+        self.0.swap(false, Ordering::SeqCst);
     }
 }
 

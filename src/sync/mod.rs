@@ -2,6 +2,9 @@
 
 pub(crate) mod gate;
 
+#[cfg(all(test, loom))]
+mod loom_tests;
+
 use crossbeam_utils::Backoff;
 
 #[cfg(not(loom))]

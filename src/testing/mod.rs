@@ -3,10 +3,12 @@
 //! | module | what it is |
 //! |---|---|
 //! | `clock` | a clock that a test moves |
+//! | `decode` | every decoder of bytes from disk |
 //! | `internals` | doors to what the benches measure apart |
 //! | `memory` | a disk that forgets, tears and fails on request |
 
 mod clock;
+pub mod decode;
 mod internals;
 mod memory;
 

@@ -94,7 +94,7 @@ impl MemTable {
 
     /// The table for other ids, emptied, if nobody else has it.
     pub(crate) fn into_table(this: Arc<MemTable>) -> Option<Table> {
-        let mut table = Arc::into_inner(this)?.table;
+        let mut table = Arc::try_unwrap(this).ok()?.table;
         table.clear();
         Some(table)
     }

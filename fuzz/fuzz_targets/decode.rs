@@ -1,0 +1,221 @@
+//! Damaged, forged and invented files through every decoder.
+//!
+//! Oracle: of a damaged file either a typed error or exactly what was written, a part of it where
+//! the format allows a torn end; of a forged one, whose checksums are right, no panic and no
+//! allocation beyond the file's size.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use firstseen::testing::decode::{self, FuzzRun, PlainManifest, Record};
+use firstseen::{Error, ReadMode};
+use libfuzzer_sys::fuzz_target;
+
+#[derive(Debug, Arbitrary)]
+enum Input {
+    /// Bytes from nowhere, for all decoders.
+    Invented(Vec<u8>),
+    Superblock(Damage),
+    Manifest(Damage),
+    Segment {
+        calls: Vec<Vec<(u32, u8)>>,
+        synced: bool,
+        frame_at: u16,
+        damage: Damage,
+    },
+    Run {
+        records: Vec<(u16, u8)>,
+        spread: Spread,
+        damage: Damage,
+    },
+}
+
+/// How far apart the records of a run are.
+#[derive(Debug, Arbitrary)]
+enum Spread {
+    Even,
+    Packed,
+    Squared,
+}
+
+/// What happens to a file's bytes.
+#[derive(Debug, Arbitrary)]
+struct Damage {
+    flips: Vec<(u16, u8)>,
+    cut: Option<u16>,
+    grow: u8,
+    forge: bool,
+}
+
+impl Damage {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        if let Some(cut) = self.cut {
+            bytes.truncate(usize::from(cut));
+        }
+        bytes.resize(bytes.len() + usize::from(self.grow), self.grow);
+        let len = bytes.len().max(1);
+        for &(at, mask) in &self.flips {
+            if let Some(byte) = bytes.get_mut(usize::from(at) % len) {
+                *byte ^= mask;
+            }
+        }
+    }
+}
+
+fuzz_target!(|input: Input| match input {
+    Input::Invented(bytes) => invented(bytes),
+    Input::Superblock(damage) => superblock(&damage),
+    Input::Manifest(damage) => manifest(&damage),
+    Input::Segment { calls, synced, frame_at, damage } => {
+        let ids = |call: Vec<(u32, u8)>| call.into_iter().map(|(id, t)| (id.into(), t)).collect();
+        let calls: Vec<Vec<Record>> = calls.into_iter().map(ids).collect();
+        segment(&calls, synced, frame_at.into(), &damage);
+    }
+    Input::Run { records, spread, damage } => run(records, &spread, &damage),
+});
+
+/// An error from bytes is one of the kinds that say so, and names the place.
+fn typed(error: &Error) {
+    let typed = matches!(
+        error,
+        Error::Corrupt(_) | Error::Version { .. } | Error::NotAStore { .. } | Error::Io { .. }
+    );
+    assert!(
+        typed && error.to_string().contains("file") || matches!(error, Error::NotAStore { .. })
+    );
+}
+
+fn invented(mut bytes: Vec<u8>) {
+    let read = |bytes: &[u8]| {
+        let _ = decode::read_superblock(bytes).map_err(|e| typed(&e));
+        let _ = PlainManifest::read(bytes).map_err(|e| typed(&e));
+        let _ = decode::read_segment(bytes).map_err(|e| typed(&e));
+        read_forged_run(bytes);
+    };
+    read(&bytes);
+    decode::reseal_superblock(&mut bytes);
+    decode::reseal_manifest(&mut bytes);
+    read(&bytes);
+    decode::reseal_run(&mut bytes);
+    read(&bytes);
+}
+
+fn superblock(damage: &Damage) {
+    let written = decode::write_superblock(1, [3; 16], 9);
+    let mut bytes = written.clone();
+    damage.apply(&mut bytes);
+    if damage.forge {
+        decode::reseal_superblock(&mut bytes);
+    }
+    match decode::read_superblock(&bytes) {
+        Ok(read) if !damage.forge => assert!(read == written && bytes == written),
+        Ok(_) => {}
+        Err(error) => typed(&error),
+    }
+}
+
+fn manifest(damage: &Damage) {
+    let manifest = PlainManifest {
+        head: [1, 2, 3, 4, 5, 6, 7, 8],
+        options: [8, 1],
+        generations: vec![[1, 2, 3]; 2],
+        runs: vec![[4, 5, 6, 7]; 3],
+        forgotten: vec![[8, 9, 10, 11]; 2],
+    };
+    let written = manifest.write();
+    let mut bytes = written.clone();
+    damage.apply(&mut bytes);
+    if damage.forge {
+        decode::reseal_manifest(&mut bytes);
+    }
+    match PlainManifest::read(&bytes) {
+        Ok(read) if !damage.forge => assert!(read == manifest && bytes == written),
+        Ok(_) => {}
+        Err(error) => typed(&error),
+    }
+}
+
+fn segment(calls: &[Vec<Record>], synced: bool, frame_at: usize, damage: &Damage) {
+    let mut bytes = decode::write_segment(calls, synced);
+    let whole = bytes.clone();
+    damage.apply(&mut bytes);
+    if damage.forge {
+        decode::reseal_segment(&mut bytes, frame_at);
+    }
+    match decode::read_segment(&bytes) {
+        Ok(_) if damage.forge => {}
+        Ok(Some(read)) => {
+            assert!(calls.starts_with(&read), "{read:?} is not the front of {calls:?}");
+            assert!(bytes != whole || read == calls);
+        }
+        Ok(None) => assert_ne!(bytes, whole),
+        Err(error) => {
+            typed(&error);
+            assert_ne!(bytes, whole);
+        }
+    }
+}
+
+fn run(records: Vec<(u16, u8)>, spread: &Spread, damage: &Damage) {
+    let mut records: Vec<Record> = records
+        .into_iter()
+        .map(|(n, tick)| match spread {
+            Spread::Even => (u128::from(n) << 112, tick),
+            Spread::Packed => (u128::from(n), tick),
+            Spread::Squared => ((u128::from(n) * u128::from(n)) << 90, tick),
+        })
+        .collect();
+    records.sort_unstable();
+    records.dedup_by_key(|record| record.0);
+    let mut bytes = decode::write_run(&records);
+    let whole = bytes.clone();
+    damage.apply(&mut bytes);
+    if damage.forge {
+        decode::reseal_run(&mut bytes);
+        return read_forged_run(&bytes);
+    }
+    for mode in [ReadMode::Mapped, ReadMode::Positioned] {
+        let run = match FuzzRun::open(&bytes, mode) {
+            Ok(run) => run,
+            Err(error) => {
+                typed(&error);
+                assert_ne!(bytes, whole);
+                continue;
+            }
+        };
+        let (read, end) = run.records();
+        assert!(records.starts_with(&read));
+        assert!(end.is_err() || read == records);
+        let flaws = run.verify().expect("a medium without faults");
+        assert_eq!(flaws.is_empty(), bytes == whole, "{flaws:?}");
+        for &(id, tick) in &records {
+            match run.get(id) {
+                Ok(found) => assert_eq!(found, Some(tick)),
+                Err(error) => typed(&error),
+            }
+            let absent = id.wrapping_add(1);
+            if records.binary_search_by_key(&absent, |record| record.0).is_err() {
+                match run.get(absent) {
+                    Ok(found) => assert_eq!(found, None),
+                    Err(error) => typed(&error),
+                }
+            }
+        }
+    }
+}
+
+fn read_forged_run(bytes: &[u8]) {
+    for mode in [ReadMode::Mapped, ReadMode::Positioned] {
+        let run = match FuzzRun::open(bytes, mode) {
+            Ok(run) => run,
+            Err(error) => {
+                typed(&error);
+                continue;
+            }
+        };
+        let (read, _) = run.records();
+        let _ = run.verify().map_err(|e| typed(&e));
+        for id in read.iter().map(|record| record.0).take(64).chain([0, 1 << 100, u128::MAX]) {
+            let _ = run.get(id).map_err(|e| typed(&e));
+        }
+    }
+}
