@@ -23,6 +23,6 @@ mod replay;
 mod segment;
 mod writer;
 
-pub(crate) use replay::{Tail, replay};
+pub(crate) use replay::{Tail, records_of, replay, replay_prefix};
 pub(crate) use segment::Segment;
 pub(crate) use writer::{Log, LogStats, Lsn, Need};

@@ -6,15 +6,17 @@
 //! | `batch` | the way of one call |
 //! | `rotation` | making room: log space, a fresh table, the next generation |
 //! | `upkeep`, `worker` | seal, expire, merge, refresh, and the thread that does them |
+//! | `layout` | what a folder holds, read as it stands |
 //! | `catalog` | how a change of the live files becomes durable |
 //! | `core`, `bell`, `counters`, `stats` | what they share |
 
 mod batch;
 mod bell;
-mod catalog;
+pub(crate) mod catalog;
 mod core;
 mod counters;
 mod forget;
+pub(crate) mod layout;
 mod open;
 mod recover;
 mod rotation;

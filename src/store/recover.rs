@@ -6,15 +6,16 @@
 
 use std::path::Path;
 
+use super::layout::{check_not_lost, list_segments, read_segment_header};
 use super::open::Recovery;
-use crate::error::{Corruption, Error, Result};
+use crate::error::{Error, Result};
 use crate::format::frame::{FrameHeader, FrameKind};
 use crate::format::manifest::Manifest;
-use crate::format::segment::{BYTES as HEADER, SegmentHeader};
+use crate::format::segment::SegmentHeader;
 use crate::format::{StoreId, names};
 use crate::index::Table;
-use crate::log::{Tail, replay};
-use crate::sys::{File, Storage};
+use crate::log::{Tail, records_of, replay};
+use crate::sys::Storage;
 use crate::time::Timestamp;
 use crate::window::{Forgotten, MemTable};
 
@@ -49,12 +50,12 @@ pub(crate) fn replay_log(
         next_generation: 0,
         next_segment: manifest.first_segment,
     };
-    let numbers = list_segments(storage, dir, manifest)?;
+    let numbers = segments_to_replay(storage, dir, manifest)?;
     let mut previous: Option<(u64, Tail)> = None;
     for (position, &number) in numbers.iter().enumerate() {
         let path = names::segment(dir, number);
         let file = storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
-        let header = read_header(&*file, &path, store, number)?;
+        let header = read_segment_header(&*file, &path, store, number)?;
         let follows = header.filter(|header| match &previous {
             Some((_, tail)) => header.previous_len <= tail.end,
             None => true,
@@ -80,17 +81,8 @@ pub(crate) fn replay_log(
 }
 
 /// The numbers of the segments to replay, ascending, with none missing.
-fn list_segments(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Result<Vec<u64>> {
-    let entries = storage.list(dir).map_err(|e| Error::io("read", dir, e))?;
-    let mut numbers: Vec<u64> = entries
-        .iter()
-        .filter_map(|name| match names::parse(name) {
-            names::Kind::Segment(number) => Some(number),
-            _ => None,
-        })
-        .filter(|&number| number >= manifest.first_segment)
-        .collect();
-    numbers.sort_unstable();
+fn segments_to_replay(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Result<Vec<u64>> {
+    let numbers = list_segments(storage, dir, manifest.first_segment)?;
     let last = numbers.last().copied().unwrap_or(0).max(manifest.last_segment);
     let missing = (manifest.first_segment..=last)
         .zip(numbers.iter().map(Some).chain(std::iter::repeat(None)));
@@ -100,48 +92,6 @@ fn list_segments(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Resu
         }
     }
     Ok(numbers)
-}
-
-fn read_header(
-    file: &dyn File,
-    path: &Path,
-    store: &StoreId,
-    number: u64,
-) -> Result<Option<SegmentHeader>> {
-    let mut bytes = [0; HEADER];
-    let mut filled = 0;
-    while filled < HEADER {
-        match file.read_at(&mut bytes[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(Error::io("read", path, e)),
-        }
-    }
-    SegmentHeader::decode(&bytes[..filled], store, number, path)
-}
-
-/// The segment before ends too early. That is damage if this one says that anything was synced, for
-/// segments are synced in order.
-fn check_not_lost(
-    file: &dyn File,
-    path: &Path,
-    header: &SegmentHeader,
-    dir: &Path,
-    before: u64,
-    tail: Tail,
-) -> Result<()> {
-    let synced = replay(file, path, header.salt(), &mut |_, _, _| Ok(()))?.synced;
-    if synced == 0 {
-        return Ok(());
-    }
-    Err(Error::from(Corruption {
-        path: names::segment(dir, before),
-        offset: tail.end,
-        what: "log frame",
-        expected: format!("durable frames up to byte {}", header.previous_len),
-        found: "bytes that do not verify".into(),
-    }))
 }
 
 /// Removes segments that do not follow on what was kept, the last first.
@@ -179,13 +129,7 @@ impl Fill<'_> {
         recovery: &mut Recovery,
     ) -> Result<()> {
         replayed.high_water = replayed.high_water.max(frame.time);
-        let records = frame.records(payload).ok_or_else(|| Corruption {
-            path: self.path.to_path_buf(),
-            offset,
-            what: "log frame",
-            expected: "a payload of whole records".into(),
-            found: format!("{} bytes", frame.len),
-        })?;
+        let records = records_of(self.path, offset, frame, payload)?;
         if frame.kind == Some(FrameKind::Forget) {
             records.for_each(|(id, _)| self.forgotten.insert(id, frame.time));
             return Ok(());
