@@ -339,3 +339,18 @@ fn merging_runs_gives_each_id_once_with_its_first_tick() {
     expected.sort_unstable();
     assert!(merge.map(|r| r.map(|(f, t)| (f.as_u128(), t)).unwrap()).eq(expected));
 }
+
+#[test]
+fn a_run_opened_in_order_gives_all_records_and_holds_no_filter() {
+    let records = sorted_spread(20_000);
+    let (bytes, _) = write(records.iter().copied(), 20_000);
+    let file = Box::new(MemoryFile::holding(bytes));
+    let run = Run::open_in_order(file, PathBuf::from("7.run"), &STORE, 7).unwrap();
+    let read: Vec<_> = run.cursor().map(|r| r.map(|(f, t)| (f.as_u128(), t)).unwrap()).collect();
+    assert_eq!(read, records);
+    let (bits, tick) = records[77];
+    assert!(run.filter_may_contain(Fingerprint::from_u128(bits ^ 1)).unwrap());
+    assert_eq!(run.get(Fingerprint::from_u128(bits)).unwrap().tick, Some(tick));
+    assert!(run.memory() < 20_000);
+    assert_eq!(damages(&run), []);
+}
