@@ -5,8 +5,9 @@ use std::path::Path;
 use super::catalog::read_file;
 use crate::config::TimeSource;
 use crate::error::{Corruption, Error, Result};
+use crate::format::checksum::Salt;
 use crate::format::manifest::{Manifest, RunEntry};
-use crate::format::segment::{BYTES as HEADER, SegmentHeader};
+use crate::format::segment::{BYTES as HEADER, MAGIC as SEGMENT_MAGIC, SegmentHeader};
 use crate::format::superblock::Superblock;
 use crate::format::{StoreId, names};
 use crate::identity::IdentityKind;
@@ -103,25 +104,42 @@ pub(crate) fn read_segment_header(
     SegmentHeader::decode(&bytes[..filled], store, number, path)
 }
 
-/// A segment that does not follow on the one `before`, which ends too early. That is damage if this
-/// one says that anything was synced, for segments are synced in order.
+/// Judges segment `number` that does not follow on the one `before`, whose number and end are given:
+/// either that one ends too early or this one has no header. That is damage if this one says that
+/// anything was synced, for segments are synced in order, and from the front.
 pub(crate) fn check_not_lost(
     file: &dyn File,
     path: &Path,
-    header: &SegmentHeader,
-    dir: &Path,
-    before: u64,
-    tail: Tail,
+    store: &StoreId,
+    number: u64,
+    header: Option<SegmentHeader>,
+    before: Option<(u64, Tail)>,
 ) -> Result<()> {
-    let synced = replay(file, path, header.salt(), &mut |_, _, _| Ok(()))?.synced;
-    if synced == 0 {
-        return Ok(());
-    }
-    Err(Error::from(Corruption {
-        path: names::segment(dir, before),
-        offset: tail.end,
-        what: "log frame",
-        expected: format!("durable frames up to byte {}", header.previous_len),
-        found: "bytes that do not verify".into(),
-    }))
+    let salt = Salt::new(store, SEGMENT_MAGIC, number);
+    let synced = replay(file, path, salt, &mut |_, _, _| Ok(()));
+    let lost = match (synced, header, before) {
+        (Ok(tail), ..) if tail.synced == 0 => return Ok(()),
+        (Err(Error::Corrupt(_)) | Ok(_), Some(header), Some((before, tail))) => Corruption {
+            path: path.with_file_name(names::segment(Path::new(""), before)),
+            offset: tail.end,
+            what: "log frame",
+            expected: format!("durable frames up to byte {}", header.previous_len),
+            found: "bytes that do not verify".into(),
+        },
+        (Err(Error::Corrupt(_)) | Ok(_), ..) => {
+            // Whoever looks on while the segment is written may have come before the header.
+            if read_segment_header(file, path, store, number)?.is_some() {
+                return Ok(());
+            }
+            Corruption {
+                path: path.to_path_buf(),
+                offset: 0,
+                what: "log segment header",
+                expected: "a header, for frames behind it are durable".into(),
+                found: "zeros".into(),
+            }
+        }
+        (Err(error), ..) => return Err(error),
+    };
+    Err(lost.into())
 }

@@ -61,9 +61,7 @@ pub(crate) fn replay_log(
             None => true,
         });
         let Some(header) = follows else {
-            if let (Some(header), Some((before, tail))) = (header, previous) {
-                check_not_lost(&*file, &path, &header, dir, before, tail)?;
-            }
+            check_not_lost(&*file, &path, store, number, header, previous)?;
             remove_from(storage, dir, &numbers[position..], recovery)?;
             break;
         };
@@ -175,5 +173,40 @@ impl Fill<'_> {
             mem.add_segment(number);
         }
         Ok(mem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use crate::error::Error;
+    use crate::format::names;
+    use crate::sys::{Storage, write_all_at};
+    use crate::testing::MemoryDisk;
+    use crate::{Durability, Store};
+
+    const DIR: &str = "/s";
+
+    fn open(disk: &MemoryDisk, durability: Durability) -> Result<Store, Error> {
+        let builder = Store::builder().memory_budget(16 << 20).active_ids(1_000);
+        builder.background(false).durability(durability).storage(Arc::new(disk.clone())).open(DIR)
+    }
+
+    #[test]
+    fn a_header_of_zeros_before_durable_frames_is_damage() {
+        let disk = MemoryDisk::new();
+        let store = open(&disk, Durability::Sync).unwrap();
+        for id in ["a", "b", "c"] {
+            store.check_and_insert(&[id]).unwrap();
+        }
+        let disk = disk.crash();
+        let path = names::segment(Path::new(DIR), 1);
+        write_all_at(&*disk.open_write(&path).unwrap(), &[0; 128], 0).unwrap();
+        match open(&disk, Durability::Sync) {
+            Err(Error::Corrupt(damage)) => assert_eq!((damage.path, damage.offset), (path, 0)),
+            other => panic!("{other:?}"),
+        }
     }
 }
