@@ -67,12 +67,13 @@ impl Core {
         let segment = self.gate.update(|view| view.segment.take());
         self.log.wait(self.log.staged(), Need::Synced)?;
         let mut last_segment = lock(&self.rotation).next_segment - 1;
+        let mut unused_segment = None;
         let mut upkeep = lock(&self.upkeep);
         if let Some(segment) = segment {
             let unused = segment.content_len() == crate::format::segment::BYTES as u64;
             if unused && self.gate.enter().active.segment_count() == 1 {
                 last_segment = segment.number() - 1;
-                self.remove_file(&crate::format::names::segment(&self.dir, segment.number()));
+                unused_segment = Some(segment.number());
             } else {
                 segment.trim()?;
             }
@@ -81,7 +82,12 @@ impl Core {
         upkeep.catalog.install(|manifest| {
             facts.apply(manifest);
             manifest.last_segment = last_segment;
-        })
+        })?;
+        // Not before: the old manifest may list it.
+        if let Some(number) = unused_segment {
+            self.remove_file(&crate::format::names::segment(&self.dir, number));
+        }
+        Ok(())
     }
 
     /// Freezes the active table and seals everything that is frozen.
