@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::catalog::{Catalog, write_file};
 use super::core::Core;
 use super::layout::{check_run, identity_of, read_store, time_source_of};
-use super::recover::{Replayed, replay_log};
+use super::recover::{Replayed, remove_dropped, replay_log};
 use super::rotation::Rotation;
 use super::upkeep::{Upkeep, filter_size};
 use crate::config::{DEFAULT_WINDOW, Durability, Options, TimeSource};
@@ -111,6 +111,7 @@ impl Core {
             &mut recovery,
         )?;
         let clock = check_clock(&options, &catalog.manifest, &replayed, &mut recovery)?;
+        remove_dropped(&*storage, dir, &replayed, &mut catalog, &mut recovery)?;
         let core = assemble(Parts {
             dir,
             options,

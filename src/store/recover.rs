@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use super::catalog::Catalog;
 use super::layout::{check_not_lost, list_segments, read_segment_header};
 use super::open::Recovery;
 use crate::error::{Error, Result};
@@ -30,6 +31,8 @@ pub(crate) struct Replayed {
     pub(crate) next_generation: u64,
     /// The number for the next segment.
     pub(crate) next_segment: u64,
+    /// Segments that do not follow on what was kept, ascending.
+    pub(crate) dropped: Vec<u64>,
 }
 
 /// Replays all segments that the manifest's runs have not replaced.
@@ -49,6 +52,7 @@ pub(crate) fn replay_log(
         high_water: Timestamp::MIN,
         next_generation: 0,
         next_segment: manifest.first_segment,
+        dropped: Vec::new(),
     };
     let numbers = segments_to_replay(storage, dir, manifest)?;
     let mut previous: Option<(u64, Tail)> = None;
@@ -62,7 +66,7 @@ pub(crate) fn replay_log(
         });
         let Some(header) = follows else {
             check_not_lost(&*file, &path, store, number, header, previous)?;
-            remove_from(storage, dir, &numbers[position..], recovery)?;
+            replayed.dropped = numbers[position..].to_vec();
             break;
         };
         let fill = Fill { forgotten, table_limit, bucket_bits, header, path: &path };
@@ -92,14 +96,20 @@ fn segments_to_replay(storage: &dyn Storage, dir: &Path, manifest: &Manifest) ->
     Ok(numbers)
 }
 
-/// Removes segments that do not follow on what was kept, the last first.
-fn remove_from(
+/// Removes the segments that were dropped, the last first. A manifest may list them: it is replaced
+/// before, so that an opening that dies in between is not followed by one that misses them.
+pub(crate) fn remove_dropped(
     storage: &dyn Storage,
     dir: &Path,
-    numbers: &[u64],
+    replayed: &Replayed,
+    catalog: &mut Catalog,
     recovery: &mut Recovery,
 ) -> Result<()> {
-    for &number in numbers.iter().rev() {
+    let last_segment = replayed.next_segment.saturating_sub(1);
+    if !replayed.dropped.is_empty() && catalog.manifest.last_segment > last_segment {
+        catalog.install(|manifest| manifest.last_segment = last_segment)?;
+    }
+    for &number in replayed.dropped.iter().rev() {
         let path = names::segment(dir, number);
         storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
         storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
@@ -192,6 +202,31 @@ mod tests {
     fn open(disk: &MemoryDisk, durability: Durability) -> Result<Store, Error> {
         let builder = Store::builder().memory_budget(16 << 20).active_ids(1_000);
         builder.background(false).durability(durability).storage(Arc::new(disk.clone())).open(DIR)
+    }
+
+    /// A power cut before anything was synced, with a segment that the manifest lists.
+    fn cut_short() -> MemoryDisk {
+        let disk = MemoryDisk::new();
+        let store = open(&disk, Durability::Buffered).unwrap();
+        store.check_and_insert(&["a"]).unwrap();
+        store.seal().unwrap();
+        store.check_and_insert(&["b"]).unwrap();
+        disk.crash()
+    }
+
+    #[test]
+    fn an_opening_that_dies_can_be_repeated() {
+        let disk = cut_short();
+        let before = disk.ops();
+        drop(open(&disk, Durability::Buffered).unwrap());
+        for failing in before..disk.ops() {
+            let disk = cut_short();
+            disk.fail_from(failing, std::io::ErrorKind::Other);
+            let _ = open(&disk, Durability::Buffered);
+            let disk = disk.crash();
+            let store = open(&disk, Durability::Buffered).unwrap();
+            assert!(store.contains(&["a"]).unwrap()[0], "operation {failing}");
+        }
     }
 
     #[test]
