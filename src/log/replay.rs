@@ -18,6 +18,9 @@ use crate::sys::{File, read_exact_at};
 /// How much is read at once.
 const WINDOW: usize = 1 << 20;
 
+/// What takes frames: the offset of each, its header, its payload.
+pub(crate) type EachFrame<'a> = dyn FnMut(u64, &FrameHeader, &[u8]) -> Result<()> + 'a;
+
 /// How a segment ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tail {
@@ -34,7 +37,7 @@ pub(crate) fn replay(
     file: &dyn File,
     path: &Path,
     salt: Salt,
-    each: &mut dyn FnMut(u64, &FrameHeader, &[u8]) -> Result<()>,
+    each: &mut EachFrame<'_>,
 ) -> Result<Tail> {
     let len = file.len().map_err(|e| Error::io("read", path, e))?;
     replay_prefix(file, path, salt, len, each)
@@ -46,7 +49,7 @@ pub(crate) fn replay_prefix(
     path: &Path,
     salt: Salt,
     len: u64,
-    each: &mut dyn FnMut(u64, &FrameHeader, &[u8]) -> Result<()>,
+    each: &mut EachFrame<'_>,
 ) -> Result<Tail> {
     let mut window = Window { file, path, len, start: 0, bytes: Vec::new() };
     let mut tail = Tail { end: SEGMENT_HEADER as u64, torn: 0, synced: 0 };
