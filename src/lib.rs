@@ -210,6 +210,7 @@ mod index;
 mod key;
 mod log;
 mod mem;
+pub mod offline;
 mod run;
 mod store;
 mod sync;

@@ -70,10 +70,7 @@ impl<'a> Reader<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{
-        super::{WindowFilter, testing::fingerprints},
-        *,
-    };
+    use super::super::{WindowFilter, testing::fingerprints};
 
     proptest! {
         #[test]

@@ -4,6 +4,7 @@
 //! All integers are little-endian.
 
 pub(crate) mod checksum;
+pub(crate) mod export;
 pub(crate) mod frame;
 pub(crate) mod manifest;
 pub(crate) mod names;

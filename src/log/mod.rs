@@ -26,6 +26,6 @@ mod writer;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
-pub(crate) use replay::{Tail, judge_headless, replay};
+pub(crate) use replay::{Tail, records_of, replay, replay_prefix};
 pub(crate) use segment::Segment;
 pub(crate) use writer::{Log, Lsn, Need};

@@ -12,10 +12,14 @@ use crate::format::VERSION;
 use crate::format::checksum::Salt;
 use crate::format::frame::{ALIGN, FrameHeader, HEADER};
 use crate::format::segment::BYTES as SEGMENT_HEADER;
+use crate::key::Fingerprint;
 use crate::sys::{File, read_exact_at};
 
 /// How much is read at once.
 const WINDOW: usize = 1 << 20;
+
+/// What takes frames: the offset of each, its header, its payload.
+pub(crate) type EachFrame<'a> = dyn FnMut(u64, &FrameHeader, &[u8]) -> Result<()> + 'a;
 
 /// How a segment ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +37,20 @@ pub(crate) fn replay(
     file: &dyn File,
     path: &Path,
     salt: Salt,
-    each: &mut dyn FnMut(u64, &FrameHeader, &[u8]) -> Result<()>,
+    each: &mut EachFrame<'_>,
 ) -> Result<Tail> {
     let len = file.len().map_err(|e| Error::io("read", path, e))?;
+    replay_prefix(file, path, salt, len, each)
+}
+
+/// Like [`replay`], as if the segment ended after `len` bytes, which it has.
+pub(crate) fn replay_prefix(
+    file: &dyn File,
+    path: &Path,
+    salt: Salt,
+    len: u64,
+    each: &mut EachFrame<'_>,
+) -> Result<Tail> {
     let mut window = Window { file, path, len, start: 0, bytes: Vec::new() };
     let mut tail = Tail { end: SEGMENT_HEADER as u64, torn: 0, synced: 0 };
     while let Some((header, payload)) = window.frame(salt, tail.end)? {
@@ -51,11 +66,21 @@ pub(crate) fn replay(
     Ok(tail)
 }
 
-/// Looks at a segment without a header: how many of its bytes are not zero, or an error if frames
-/// among them say that a part of it was durable, for then the header was as well.
-pub(crate) fn judge_headless(file: &dyn File, path: &Path, salt: Salt) -> Result<u64> {
-    let len = file.len().map_err(|e| Error::io("read", path, e))?;
-    Window { file, path, len, start: 0, bytes: Vec::new() }.judge_rest(salt, 0)
+/// The fingerprints and ticks of a verified frame at `offset` of the segment at `path`.
+pub(crate) fn records_of<'a>(
+    path: &Path,
+    offset: u64,
+    frame: &FrameHeader,
+    payload: &'a [u8],
+) -> Result<impl Iterator<Item = (Fingerprint, u8)> + 'a> {
+    let records = frame.records(payload).ok_or_else(|| Corruption {
+        path: path.to_path_buf(),
+        offset,
+        what: "log frame",
+        expected: "a payload of whole records".into(),
+        found: format!("{} bytes", frame.len),
+    })?;
+    Ok(records)
 }
 
 /// A part of the file in memory.

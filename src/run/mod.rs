@@ -55,7 +55,7 @@ mod memory_file;
 mod tests;
 
 pub(crate) use cursor::Cursor;
-pub(crate) use merge::Merge;
+pub(crate) use merge::{Merge, Sorted};
 pub use reader::ReadMode;
 pub(crate) use reader::Run;
 pub(crate) use writer::RunWriter;

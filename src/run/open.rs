@@ -28,18 +28,39 @@ impl Run {
         number: u64,
         mode: ReadMode,
     ) -> Result<Run> {
+        Run::open_with(file, path, store, number, |file, path, header, len| match mode {
+            ReadMode::Mapped => open_mapping(file, path, len),
+            ReadMode::Positioned => {
+                Ok(Source::Positioned { filter: open_filter(file, path, header)? })
+            }
+        })
+    }
+
+    /// Like [`Run::open`], for whoever wants all records in order, by positioned reads: in memory
+    /// is the directory alone. Lookups work, and are not filtered.
+    pub(crate) fn open_in_order(
+        file: Box<dyn File>,
+        path: PathBuf,
+        store: &StoreId,
+        number: u64,
+    ) -> Result<Run> {
+        Run::open_with(file, path, store, number, |_, _, _, _| Ok(Source::InOrder))
+    }
+
+    fn open_with(
+        file: Box<dyn File>,
+        path: PathBuf,
+        store: &StoreId,
+        number: u64,
+        source: impl FnOnce(&dyn File, &Path, &Header, u64) -> Result<Source>,
+    ) -> Result<Run> {
         let len = file.len().map_err(|e| Error::io("measure", &path, e))?;
         let header = open_header(&*file, &path, store, number, len)?;
         let last = read_page(&*file, &path, len - PAGE_U64)?;
         let footer = Footer::decode(&last, &header, len).map_err(|flaw| flaw.of(&path))?;
         let salt = header.salt();
         let starts = open_directory(&*file, &path, &header, &footer)?;
-        let source = match mode {
-            ReadMode::Mapped => open_mapping(&*file, &path, len)?,
-            ReadMode::Positioned => {
-                Source::Positioned { filter: open_filter(&*file, &path, &header)? }
-            }
-        };
+        let source = source(&*file, &path, &header, len)?;
         Ok(Run { file, path, header, footer, salt, starts, len, source })
     }
 }

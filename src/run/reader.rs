@@ -57,6 +57,9 @@ pub(super) enum Source {
     Positioned {
         filter: Box<[Block]>,
     },
+    /// By positioned reads, for whoever wants all records: the filter is not held and rules nothing
+    /// out.
+    InOrder,
 }
 
 /// What a lookup found and what it cost.
@@ -86,6 +89,7 @@ impl Run {
     pub(crate) fn filter_may_contain(&self, fingerprint: Fingerprint) -> Result<bool> {
         let block = filter::block_of(fingerprint, self.header.filter_blocks);
         let bytes = match &self.source {
+            Source::InOrder => return Ok(true),
             Source::Positioned { filter } => filter[block as usize].bytes(),
             Source::Mapped { region, checked } => {
                 let (page, at) = filter::place_of(block);
@@ -104,6 +108,7 @@ impl Run {
     pub(crate) fn prefetch_filter(&self, fingerprint: Fingerprint) {
         let block = filter::block_of(fingerprint, self.header.filter_blocks);
         match &self.source {
+            Source::InOrder => {}
             Source::Positioned { filter } => prefetch::read(&filter[block as usize]),
             Source::Mapped { region, .. } => {
                 let (page, at) = filter::place_of(block);
@@ -200,6 +205,7 @@ impl Run {
         let source = match &self.source {
             Source::Mapped { checked, .. } => size_of_val(&**checked),
             Source::Positioned { filter } => size_of_val(&**filter),
+            Source::InOrder => 0,
         };
         self.starts.bytes() + source
     }
@@ -254,7 +260,7 @@ impl Run {
     ) -> Result<&'a Page> {
         let bytes = match &self.source {
             Source::Mapped { region, .. } => &region[self.page_offset(page) as usize..][..PAGE],
-            Source::Positioned { .. } => {
+            Source::Positioned { .. } | Source::InOrder => {
                 if !(ahead.first..ahead.first + ahead.bytes.len() / PAGE).contains(&page) {
                     let count = (self.starts.len() - page).min(BATCH_PAGES);
                     ahead.first = page;
@@ -277,7 +283,7 @@ impl Run {
                     self.mapped(region, checked, offset, |bytes| self.view(bytes, page).map(drop))?;
                 Ok(read(PageView::trusted(bytes, self.header.shape)))
             }
-            Source::Positioned { .. } => self.with_page_read(page, read),
+            Source::Positioned { .. } | Source::InOrder => self.with_page_read(page, read),
         }
     }
 

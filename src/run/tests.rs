@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::memory_file::MemoryFile;
+use super::reader::Lookup;
 use super::*;
 use crate::error::{Corruption, Error, Result};
 use crate::format::run::{PAGE_U64, Page, SUM_AT, Shape, seal};
 use crate::format::{PAGE, put_u64, u64_at};
-use crate::sys::File;
 use crate::time::Timestamp;
 
 const STORE: StoreId = [0x5a; 16];
@@ -82,7 +82,7 @@ fn check_run(records: &BTreeMap<u128, u8>, expected: u64, absent: &[u128]) {
             let fingerprint = Fingerprint::from_u128(bits);
             run.prefetch_filter(fingerprint);
             run.prefetch_directory(fingerprint);
-            run.prefetch_page(run.locate(fingerprint));
+            run.prefetch_page(run.locate(fingerprint), fingerprint);
             assert!(run.filter_may_contain(fingerprint).unwrap());
             assert_eq!(run.get(fingerprint).unwrap().tick, Some(tick), "{fingerprint}");
         }
@@ -359,4 +359,19 @@ fn the_example_of_the_format() {
     assert_eq!(page[42..44], [0x11, 1]);
     assert_eq!(page[58..60], [0x22, 2]);
     assert_eq!(page[74..90], [0x33, 0, 0, 0, 0, 0, 0, 0, 0, 0xfb, 255, 255, 255, 255, 255, 255]);
+}
+
+#[test]
+fn a_run_opened_in_order_gives_all_records_and_holds_no_filter() {
+    let records = sorted_spread(20_000);
+    let (bytes, _) = write(records.iter().copied(), 20_000);
+    let file = Box::new(MemoryFile::holding(bytes));
+    let run = Run::open_in_order(file, PathBuf::from("7.run"), &STORE, 7).unwrap();
+    let read: Vec<_> = run.cursor().map(|r| r.map(|(f, t)| (f.as_u128(), t)).unwrap()).collect();
+    assert_eq!(read, records);
+    let (bits, tick) = records[77];
+    assert!(run.filter_may_contain(Fingerprint::from_u128(bits ^ 1)).unwrap());
+    assert_eq!(run.get(Fingerprint::from_u128(bits)).unwrap().tick, Some(tick));
+    assert!(run.memory() < 20_000);
+    assert_eq!(damages(&run), []);
 }

@@ -15,13 +15,14 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::catalog::{Catalog, read_file, write_file};
+use super::catalog::{Catalog, write_file};
 use super::core::Core;
-use super::recover::{Replayed, replay_log};
+use super::layout::{check_run, identity_of, read_store, time_source_of};
+use super::recover::{Replayed, remove_dropped, replay_log};
 use super::rotation::Rotation;
 use super::upkeep::{Upkeep, filter_size};
 use crate::config::{DEFAULT_WINDOW, Durability, Options, TimeSource};
-use crate::error::{Corruption, Error, Result};
+use crate::error::{Error, Result};
 use crate::filter::WindowFilter;
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::superblock::Superblock;
@@ -88,7 +89,10 @@ impl Core {
         // Once more: another process may have created the store before it gave up the lock.
         let found = look_around(dir, &options)?;
         let (superblock, mut catalog) = if found == Found::Store {
-            read_store(dir, &options)?
+            let (superblock, manifest) = read_store(&*storage, dir)?;
+            let catalog = std::sync::Arc::clone(&storage);
+            let catalog = Catalog::new(catalog, dir, superblock.store, manifest);
+            (superblock, catalog)
         } else {
             recovery.created = true;
             create_store(dir, &options)?
@@ -108,8 +112,8 @@ impl Core {
             Core::bucket_bits(&options),
             &mut recovery,
         )?;
-        drop_segments(dir, &options, &mut catalog, &replayed.dropped, &mut recovery)?;
         let clock = check_clock(&options, &catalog.manifest, &replayed, &mut recovery)?;
+        remove_dropped(&*storage, dir, &replayed, &mut catalog, &mut recovery)?;
         let core = assemble(Parts {
             dir,
             options,
@@ -177,23 +181,6 @@ fn take_lock(dir: &Path, options: &Options) -> Result<Box<dyn Lock>> {
     lock.ok_or_else(|| Error::Locked { path: dir.to_path_buf(), holder: disk::holder(&path) })
 }
 
-/// Reads `STORE` and `MANIFEST`.
-fn read_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> {
-    let storage = &*options.storage;
-    let read = |name: &str| {
-        let path = dir.join(name);
-        let bytes = read_file(storage, &path)?;
-        bytes.map(|bytes| (bytes, path.clone())).ok_or(Error::WindowIncomplete { missing: path })
-    };
-    let (bytes, path) = read(names::STORE)?;
-    let superblock = Superblock::decode(&bytes, &path)?;
-    let (bytes, path) = read(names::MANIFEST)?;
-    let manifest = Manifest::decode(&bytes, &superblock.store, &path)?;
-    let storage = std::sync::Arc::clone(&options.storage);
-    let catalog = Catalog::new(storage, dir, superblock.store, manifest);
-    Ok((superblock, catalog))
-}
-
 /// Writes `STORE`, then `MANIFEST`: a store exists from the moment that both do.
 fn create_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> {
     let storage = &*options.storage;
@@ -232,18 +219,11 @@ fn create_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> 
 /// Holds the options against what the store keeps, and takes over what may change.
 fn check_kept(manifest: &mut Manifest, superblock: &Superblock, options: &Options) -> Result<()> {
     let refuse = |option, reason| Err(Error::InvalidOption { option, reason });
-    let Some(kept) = IdentityKind::from_code(superblock.identity) else {
-        return refuse(
-            "identity",
-            format!("the store has number {}, unknown", superblock.identity),
-        );
-    };
+    let kept = identity_of(superblock)?;
     if options.identity.is_some_and(|wanted| wanted != kept) {
         return refuse("identity", format!("the store was created with `{kept}`, and keeps it"));
     }
-    let Some(kept) = TimeSource::from_code(manifest.time_source) else {
-        return refuse("time", format!("the store has number {}, unknown", manifest.time_source));
-    };
+    let kept = time_source_of(manifest)?;
     if options.time.is_some_and(|wanted| wanted != kept) {
         return refuse("time", format!("the store was created with `{kept}`, and keeps it"));
     }
@@ -299,11 +279,7 @@ fn open_runs(
             opened => opened.map_err(|e| Error::io("open", &path, e))?,
         };
         let run = Run::open(file, path.clone(), store, entry.number, options.read_mode)?;
-        if (run.records(), run.bytes()) != (entry.records, entry.bytes) {
-            let expected = format!("{} records in {} bytes", entry.records, entry.bytes);
-            let found = format!("{} records in {} bytes", run.records(), run.bytes());
-            return Err(Corruption { path, offset: 0, what: "run", expected, found }.into());
-        }
+        check_run(&run, &path, entry)?;
         runs.push(Arc::new(run));
     }
     accept_missing(&mut catalog.manifest, &missing);
@@ -323,26 +299,6 @@ fn accept_missing(manifest: &mut Manifest, missing: &[RunEntry]) {
     }
     let runs = &manifest.runs;
     manifest.generations.retain(|g| runs.iter().any(|run| run.generation == g.number));
-}
-
-/// Removes segments that do not follow on what was kept: no manifest names them first, then the last
-/// of them goes first, so that there is never one missing in between.
-fn drop_segments(
-    dir: &Path,
-    options: &Options,
-    catalog: &mut Catalog,
-    dropped: &[u64],
-    recovery: &mut Recovery,
-) -> Result<()> {
-    let Some(&first) = dropped.first() else { return Ok(()) };
-    catalog.install(|manifest| manifest.last_segment = first - 1)?;
-    for &number in dropped.iter().rev() {
-        let path = names::segment(dir, number);
-        options.storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
-        options.storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
-        recovery.removed_files += 1;
-    }
-    Ok(())
 }
 
 fn check_clock(

@@ -7,16 +7,17 @@
 
 use std::path::Path;
 
+use super::catalog::Catalog;
+use super::layout::{check_not_lost, list_segments, read_segment_header};
 use super::open::Recovery;
-use crate::error::{Corruption, Error, Result};
-use crate::format::checksum::Salt;
+use crate::error::{Error, Result};
 use crate::format::frame::{FrameHeader, FrameKind};
 use crate::format::manifest::Manifest;
-use crate::format::segment::{BYTES as HEADER, MAGIC, SegmentHeader};
+use crate::format::segment::SegmentHeader;
 use crate::format::{StoreId, names};
 use crate::index::Table;
-use crate::log::{Tail, judge_headless, replay};
-use crate::sys::{File, Storage};
+use crate::log::{Tail, records_of, replay};
+use crate::sys::Storage;
 use crate::time::Timestamp;
 use crate::window::{Forgotten, MemTable};
 
@@ -31,7 +32,7 @@ pub(crate) struct Replayed {
     pub(crate) next_generation: u64,
     /// The number for the next segment.
     pub(crate) next_segment: u64,
-    /// Segments that do not follow on what was kept, ascending: to be removed.
+    /// Segments that do not follow on what was kept, ascending.
     pub(crate) dropped: Vec<u64>,
 }
 
@@ -54,27 +55,18 @@ pub(crate) fn replay_log(
         next_segment: manifest.first_segment,
         dropped: Vec::new(),
     };
-    let numbers = list_segments(storage, dir, manifest)?;
+    let numbers = segments_to_replay(storage, dir, manifest)?;
     let mut previous: Option<(u64, Tail)> = None;
     for (position, &number) in numbers.iter().enumerate() {
         let path = names::segment(dir, number);
         let file = storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
-        let header = read_header(&*file, &path, store, number)?;
+        let header = read_segment_header(&*file, &path, store, number)?;
         let follows = header.filter(|header| match &previous {
             Some((_, tail)) => header.previous_len <= tail.end,
             None => true,
         });
         let Some(header) = follows else {
-            match (header, previous) {
-                (None, _) => {
-                    let salt = Salt::new(store, MAGIC, number);
-                    recovery.torn_bytes += judge_headless(&*file, &path, salt)?;
-                }
-                (Some(header), Some((before, tail))) => {
-                    check_not_lost(&*file, &path, &header, dir, before, tail)?;
-                }
-                (Some(_), None) => {}
-            }
+            check_not_lost(&*file, &path, store, number, header, previous)?;
             replayed.dropped = numbers[position..].to_vec();
             break;
         };
@@ -94,17 +86,8 @@ pub(crate) fn replay_log(
 }
 
 /// The numbers of the segments to replay, ascending, with none missing.
-fn list_segments(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Result<Vec<u64>> {
-    let entries = storage.list(dir).map_err(|e| Error::io("read", dir, e))?;
-    let mut numbers: Vec<u64> = entries
-        .iter()
-        .filter_map(|name| match names::parse(name) {
-            names::Kind::Segment(number) => Some(number),
-            _ => None,
-        })
-        .filter(|&number| number >= manifest.first_segment)
-        .collect();
-    numbers.sort_unstable();
+fn segments_to_replay(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Result<Vec<u64>> {
+    let numbers = list_segments(storage, dir, manifest.first_segment)?;
     let last = numbers.last().copied().unwrap_or(0).max(manifest.last_segment);
     let missing = (manifest.first_segment..=last)
         .zip(numbers.iter().map(Some).chain(std::iter::repeat(None)));
@@ -116,46 +99,26 @@ fn list_segments(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Resu
     Ok(numbers)
 }
 
-fn read_header(
-    file: &dyn File,
-    path: &Path,
-    store: &StoreId,
-    number: u64,
-) -> Result<Option<SegmentHeader>> {
-    let mut bytes = [0; HEADER];
-    let mut filled = 0;
-    while filled < HEADER {
-        match file.read_at(&mut bytes[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(Error::io("read", path, e)),
-        }
-    }
-    SegmentHeader::decode(&bytes[..filled], store, number, path)
-}
-
-/// The segment before ends too early. That is damage if this one says that anything was synced, for
-/// segments are synced in order.
-fn check_not_lost(
-    file: &dyn File,
-    path: &Path,
-    header: &SegmentHeader,
+/// Removes the segments that were dropped, the last first. A manifest may list them: it is replaced
+/// before, so that an opening that dies in between is not followed by one that misses them.
+pub(crate) fn remove_dropped(
+    storage: &dyn Storage,
     dir: &Path,
-    before: u64,
-    tail: Tail,
+    replayed: &Replayed,
+    catalog: &mut Catalog,
+    recovery: &mut Recovery,
 ) -> Result<()> {
-    let synced = replay(file, path, header.salt(), &mut |_, _, _| Ok(()))?.synced;
-    if synced == 0 {
-        return Ok(());
+    let last_segment = replayed.next_segment.saturating_sub(1);
+    if !replayed.dropped.is_empty() && catalog.manifest.last_segment > last_segment {
+        catalog.install(|manifest| manifest.last_segment = last_segment)?;
     }
-    Err(Error::from(Corruption {
-        path: names::segment(dir, before),
-        offset: tail.end,
-        what: "log frame",
-        expected: format!("durable frames up to byte {}", header.previous_len),
-        found: "bytes that do not verify".into(),
-    }))
+    for &number in replayed.dropped.iter().rev() {
+        let path = names::segment(dir, number);
+        storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+        storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        recovery.removed_files += 1;
+    }
+    Ok(())
 }
 
 /// Makes a replayed segment durable: what the last process wrote and did not live to sync is what
@@ -186,13 +149,7 @@ impl Fill<'_> {
         recovery: &mut Recovery,
     ) -> Result<()> {
         replayed.high_water = replayed.high_water.max(frame.time);
-        let records = frame.records(payload).ok_or_else(|| Corruption {
-            path: self.path.to_path_buf(),
-            offset,
-            what: "log frame",
-            expected: "a payload of whole records".into(),
-            found: format!("{} bytes", frame.len),
-        })?;
+        let records = records_of(self.path, offset, frame, payload)?;
         if frame.kind == Some(FrameKind::Forget) {
             records.for_each(|(id, _)| self.forgotten.insert(id, frame.time));
             return Ok(());
@@ -239,5 +196,65 @@ impl Fill<'_> {
             mem.add_log_bytes(self.len);
         }
         Ok(mem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use crate::error::Error;
+    use crate::format::names;
+    use crate::sys::{Storage, write_all_at};
+    use crate::testing::MemoryDisk;
+    use crate::{Durability, Store};
+
+    const DIR: &str = "/s";
+
+    fn open(disk: &MemoryDisk, durability: Durability) -> Result<Store, Error> {
+        let builder = Store::builder().memory_budget(16 << 20).active_ids(1_000);
+        builder.background(false).durability(durability).storage(Arc::new(disk.clone())).open(DIR)
+    }
+
+    /// A power cut before anything was synced, with a segment that the manifest lists.
+    fn cut_short() -> MemoryDisk {
+        let disk = MemoryDisk::new();
+        let store = open(&disk, Durability::Buffered).unwrap();
+        store.check_and_insert(&["a"]).unwrap();
+        store.seal().unwrap();
+        store.check_and_insert(&["b"]).unwrap();
+        disk.crash()
+    }
+
+    #[test]
+    fn an_opening_that_dies_can_be_repeated() {
+        let disk = cut_short();
+        let before = disk.ops();
+        drop(open(&disk, Durability::Buffered).unwrap());
+        for failing in before..disk.ops() {
+            let disk = cut_short();
+            disk.fail_from(failing, std::io::ErrorKind::Other);
+            let _ = open(&disk, Durability::Buffered);
+            let disk = disk.crash();
+            let store = open(&disk, Durability::Buffered).unwrap();
+            assert!(store.contains(&["a"]).unwrap()[0], "operation {failing}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_zeros_before_durable_frames_is_damage() {
+        let disk = MemoryDisk::new();
+        let store = open(&disk, Durability::Sync).unwrap();
+        for id in ["a", "b", "c"] {
+            store.check_and_insert(&[id]).unwrap();
+        }
+        let disk = disk.crash();
+        let path = names::segment(Path::new(DIR), 1);
+        write_all_at(&*disk.open_write(&path).unwrap(), &[0; 128], 0).unwrap();
+        match open(&disk, Durability::Sync) {
+            Err(Error::Corrupt(damage)) => assert_eq!((damage.path, damage.offset), (path, 0)),
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -48,6 +48,12 @@ pub trait Storage: Send + Sync + fmt::Debug + 'static {
     /// Removes a file. Open handles and mappings of it stay valid.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes an empty folder, where that is possible at all.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        let _ = dir;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// Makes a second name for a file, or a copy where the file system has no hard links.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
 

@@ -26,5 +26,5 @@ mod forget;
 mod view;
 
 pub(crate) use clock::StoreClock;
-pub(crate) use forget::{Again, Forgotten, OpenForgotten};
+pub(crate) use forget::{Again, FORGOTTEN_MAX, Forgotten, OpenForgotten};
 pub(crate) use view::{Frozen, MemTable, Sighting, View};

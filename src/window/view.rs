@@ -136,12 +136,6 @@ impl View {
     pub(crate) fn frozen_behind(&self) -> impl Iterator<Item = &MemTable> {
         self.frozen.iter().filter(|frozen| frozen.in_filter).map(|frozen| &*frozen.mem)
     }
-
-    /// The lowest number of a segment that no run has replaced.
-    pub(crate) fn first_segment(&self) -> Option<u64> {
-        let frozen = self.frozen.iter().filter_map(|frozen| frozen.mem.first_segment());
-        frozen.chain(self.active.first_segment()).min()
-    }
 }
 
 /// A record that was found: which tick of which generation.

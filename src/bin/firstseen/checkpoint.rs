@@ -53,9 +53,9 @@ fn report(dest: &PathBuf, json: bool) -> Result<()> {
     let made = offline::inspect(dest)?;
     let facts = vec![
         Fact::text("made", dest.display().to_string()),
-        Fact::count("records", made.records),
-        Fact::count("files", made.files),
-        Fact::bytes("bytes", made.bytes),
+        Fact::count("records", made.ids()),
+        Fact::count("runs", made.runs),
+        Fact::bytes("bytes", made.total_bytes),
     ];
     show::print(facts, json)
 }

@@ -30,11 +30,11 @@ pub(crate) fn run(args: &CompactArgs) -> Result<()> {
     store.close()?;
     let after = offline::inspect(&args.dir)?;
     let facts = vec![
-        Fact::bytes("bytes_before", before.bytes),
-        Fact::bytes("bytes_after", after.bytes),
-        Fact::count("files_before", before.files),
-        Fact::count("files_after", after.files),
-        Fact::count("records", after.records),
+        Fact::bytes("bytes_before", before.total_bytes),
+        Fact::bytes("bytes_after", after.total_bytes),
+        Fact::count("runs_before", before.runs),
+        Fact::count("runs_after", after.runs),
+        Fact::count("records", after.ids()),
     ];
     show::print(facts, args.json)
 }

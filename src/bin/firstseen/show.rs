@@ -68,16 +68,24 @@ pub(crate) fn print(facts: Vec<Fact>, json: bool) -> Result<()> {
 
 /// What the manifest of a store says.
 pub(crate) fn inspection(found: &Inspection) -> Vec<Fact> {
-    vec![
+    let mut facts = vec![
+        Fact::text("identity", found.identity.to_string()),
+        Fact::text("time_source", found.time_source.to_string()),
         Fact::duration("window_seconds", found.window),
+        Fact::time("created", found.created),
         Fact::time("high_water", found.high_water),
-        Fact::count("records", found.records),
-        Fact::count("generations", found.generations),
+        Fact::count("records", found.ids()),
+        Fact::count("records_in_log", found.ids_in_log),
+        Fact::count("generations", found.generations.len() as u64),
         Fact::count("runs", found.runs),
-        Fact::count("files", found.files),
-        Fact::bytes("bytes", found.bytes),
-        Fact::text("identity", format!("{:?}", found.identity)),
-    ]
+        Fact::count("log_segments", found.log_segments),
+        Fact::bytes("bytes", found.total_bytes),
+        Fact::count("forgotten", found.forgotten),
+    ];
+    if found.complete_since > Timestamp::MIN {
+        facts.push(Fact::time("complete_since", found.complete_since));
+    }
+    facts
 }
 
 /// What a check of every byte found.

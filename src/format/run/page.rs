@@ -121,7 +121,8 @@ impl<'a> PageView<'a> {
     ) -> Result<PageView<'a>, Flaw> {
         check(page, salt, offset, "run page")?;
         let view = PageView { page, shape };
-        let (count, counted) = (view.count(), (0..4).map(|i| nibble_sum(view.nibbles(i))).sum());
+        let count = view.count();
+        let counted: usize = (0..4).map(|i| nibble_sum(view.nibbles(i))).sum();
         if count == 0 || count > shape.capacity() || count != counted {
             let expected = format!("1 to {}, the {counted} of its buckets", shape.capacity());
             return Err(Flaw::new(

@@ -170,6 +170,10 @@ impl Storage for MemoryDisk {
         self.step(Op::Remove)?.remove(path)
     }
 
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        self.step(Op::RemoveDir)?.remove_dir(dir)
+    }
+
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step(Op::Link)?.link(from, to)
     }

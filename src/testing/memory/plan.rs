@@ -15,6 +15,7 @@ pub enum Op {
     OpenWrite,
     Rename,
     Remove,
+    RemoveDir,
     Link,
     SyncDir,
     Lock,

@@ -63,6 +63,16 @@ impl World {
         Ok(())
     }
 
+    /// Folders are durable at once, and so is their removal.
+    pub(super) fn remove_dir(&mut self, dir: &Path) -> io::Result<()> {
+        self.check_dir(dir)?;
+        if !self.list(dir)?.is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        self.dirs.remove(dir);
+        Ok(())
+    }
+
     pub(super) fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         self.check_dir(dir)?;
         let inside = self.names.keys().chain(&self.dirs).filter(|path| path.parent() == Some(dir));

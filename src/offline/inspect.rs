@@ -1,0 +1,133 @@
+//! What a store's folder holds, in numbers.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::log::{parts, survey};
+use super::snapshot::{Snapshot, open_if_there};
+use crate::config::TimeSource;
+use crate::error::{Error, Result};
+use crate::format::{VERSION, names};
+use crate::identity::IdentityKind;
+use crate::store::layout::{identity_of, time_source_of};
+use crate::sys::Storage;
+use crate::time::Timestamp;
+
+/// What a store's folder holds: see [`inspect`](super::inspect).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// How ids are told apart.
+    pub identity: IdentityKind,
+    /// When the store was created.
+    pub created: Timestamp,
+    /// The version of its format.
+    pub format_version: u32,
+    /// How many manifests it has had.
+    pub sequence: u64,
+    /// How long an id is remembered.
+    pub window: Duration,
+    /// What its time follows.
+    pub time_source: TimeSource,
+    /// The latest store time on disk.
+    pub high_water: Timestamp,
+    /// Ids first seen from here on are remembered; of earlier ones some were dropped.
+    pub complete_since: Timestamp,
+    /// Generations that have runs, oldest first.
+    pub generations: Vec<Generation>,
+    /// Runs.
+    pub runs: u64,
+    /// Ids in runs.
+    pub ids_in_runs: u64,
+    /// Ids in the log, up to the last frame that verifies. A store that is open elsewhere may be
+    /// adding to them.
+    pub ids_in_log: u64,
+    /// Segments of the log that an opening would replay.
+    pub log_segments: u64,
+    /// Bytes of them that verify.
+    pub log_bytes: u64,
+    /// Bytes at the ends of segments that an opening would drop.
+    pub torn_bytes: u64,
+    /// Bytes of all files of the store, with the room that is set aside.
+    pub total_bytes: u64,
+    /// Ids that were told to be forgotten and are kept track of.
+    pub forgotten: u64,
+}
+
+impl Inspection {
+    /// Ids on disk: in runs and in the log, expired ones that were not dropped yet included.
+    #[must_use]
+    pub fn ids(&self) -> u64 {
+        self.ids_in_runs + self.ids_in_log
+    }
+}
+
+/// One time slice of a store and its runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Generation {
+    /// Its number; later generations have higher ones.
+    pub number: u64,
+    /// Its first moment.
+    pub start: Timestamp,
+    /// The moment after its last.
+    pub end: Timestamp,
+    /// How many runs it has.
+    pub runs: u64,
+    /// Ids in them.
+    pub ids: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
+pub(super) fn inspect(storage: &dyn Storage, dir: &Path) -> Result<Inspection> {
+    let mut snapshot = Snapshot::take(storage, dir)?;
+    let parts = parts(&mut snapshot)?;
+    let Snapshot { superblock, manifest, .. } = &snapshot;
+    let survey = survey(manifest, &parts)?;
+    let generations = manifest.generations.iter().map(|generation| {
+        let runs = manifest.runs.iter().filter(|run| run.generation == generation.number);
+        Generation {
+            number: generation.number,
+            start: generation.ticks.base,
+            end: generation.ticks.end(),
+            runs: runs.clone().count() as u64,
+            ids: runs.clone().map(|run| run.records).sum(),
+            bytes: runs.map(|run| run.bytes).sum(),
+        }
+    });
+    Ok(Inspection {
+        identity: identity_of(superblock)?,
+        created: Timestamp::from_micros(superblock.created),
+        format_version: VERSION,
+        sequence: manifest.sequence,
+        window: Duration::from_micros(manifest.window),
+        time_source: time_source_of(manifest)?,
+        high_water: survey.high_water,
+        complete_since: manifest.complete_since,
+        generations: generations.collect(),
+        runs: manifest.runs.len() as u64,
+        ids_in_runs: manifest.runs.iter().map(|run| run.records).sum(),
+        ids_in_log: survey.ids,
+        log_segments: parts.len() as u64,
+        log_bytes: parts.iter().map(|part| part.tail.end).sum(),
+        torn_bytes: parts.iter().map(|part| part.tail.torn).sum(),
+        total_bytes: total_bytes(storage, dir)?,
+        forgotten: survey.forgotten.len() as u64,
+    })
+}
+
+/// Bytes of all files of the store. One that is gone by now takes none.
+fn total_bytes(storage: &dyn Storage, dir: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for name in storage.list(dir).map_err(|e| Error::io("read", dir, e))? {
+        if names::parse(&name) == names::Kind::Foreign {
+            continue;
+        }
+        let path = dir.join(name);
+        if let Some(file) = open_if_there(storage, &path)? {
+            bytes += file.len().map_err(|e| Error::io("measure", &path, e))?;
+        }
+    }
+    Ok(bytes)
+}

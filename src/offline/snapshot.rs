@@ -1,0 +1,181 @@
+//! What a store's folder holds at one moment, with every file of it open.
+//!
+//! The folder's owner may remove files meanwhile: always after a manifest that does not list them
+//! any more. So a file that is missing while the manifest has not changed is missing; otherwise one
+//! starts over. Once a file is open its removal does no harm, and what is in it stays: runs are
+//! immutable, and segments only grow.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::format::manifest::{Manifest, RunEntry};
+use crate::format::names;
+use crate::format::superblock::Superblock;
+use crate::run::Run;
+use crate::store::layout::{check_run, list_segments, read_manifest, read_store};
+use crate::sys::{File, Storage};
+
+/// How often one starts over before giving up. Manifests are written some times a second at most,
+/// and files are opened in less than a millisecond.
+const TRIES: usize = 64;
+
+/// A run, open and not looked into.
+#[derive(Debug)]
+pub(super) struct RunFile {
+    pub(super) number: u64,
+    /// What the manifest says of it, where there is one.
+    pub(super) entry: Option<RunEntry>,
+    pub(super) path: PathBuf,
+    pub(super) file: Box<dyn File>,
+}
+
+/// A log segment, open and not looked into.
+#[derive(Debug)]
+pub(super) struct SegmentFile {
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+    pub(super) file: Box<dyn File>,
+}
+
+/// The data files of a folder.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// Oldest first.
+    pub(super) runs: Vec<RunFile>,
+    /// Ascending.
+    pub(super) segments: Vec<SegmentFile>,
+    /// Those that should be there.
+    pub(super) missing: Vec<PathBuf>,
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) superblock: Superblock,
+    pub(super) manifest: Manifest,
+    pub(super) files: Files,
+}
+
+impl Snapshot {
+    /// A snapshot of a store of which nothing is missing.
+    pub(super) fn take(storage: &dyn Storage, dir: &Path) -> Result<Snapshot> {
+        let snapshot = Snapshot::take_as_is(storage, dir)?;
+        match snapshot.files.missing.first() {
+            Some(missing) => Err(Error::WindowIncomplete { missing: missing.clone() }),
+            None => Ok(snapshot),
+        }
+    }
+
+    /// A snapshot that lists what is missing.
+    pub(super) fn take_as_is(storage: &dyn Storage, dir: &Path) -> Result<Snapshot> {
+        check_is_store(storage, dir)?;
+        for _ in 0..TRIES {
+            let (superblock, manifest) = read_store(storage, dir)?;
+            let files = Files::open(storage, dir, &manifest)?;
+            let now = read_manifest(storage, dir, &superblock.store)?;
+            // The first segment that was not seen: was it replaced by a run that was not seen?
+            let unseen = files.segments.last().map_or(manifest.first_segment, |s| s.number + 1);
+            let overtaken = now.sequence != manifest.sequence
+                && (!files.missing.is_empty() || now.first_segment > unseen);
+            if !overtaken {
+                return Ok(Snapshot { superblock, manifest, files });
+            }
+        }
+        Err(Error::Misuse(format!(
+            "the store in {} changes faster than it can be read; call again",
+            dir.display()
+        )))
+    }
+}
+
+/// Tells a folder of something else from a store that lacks a file.
+fn check_is_store(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    let entries = storage.list(dir).map_err(|e| Error::io("read", dir, e))?;
+    if entries.iter().any(|name| name == names::STORE || name == names::MANIFEST) {
+        return Ok(());
+    }
+    let found = "it has neither STORE nor MANIFEST".into();
+    Err(Error::NotAStore { path: dir.to_path_buf(), found })
+}
+
+impl Files {
+    /// Opens what a manifest lists, and all segments since.
+    fn open(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Result<Files> {
+        let mut files = Files::default();
+        for &entry in &manifest.runs {
+            files.open_run(storage, dir, entry.number, Some(entry))?;
+        }
+        // One that was created while the folder was listed may be in the list before an earlier one.
+        let listed = list_segments(storage, dir, manifest.first_segment)?;
+        let last = listed.last().copied().unwrap_or(0).max(manifest.last_segment);
+        for number in manifest.first_segment..=last {
+            files.open_segment(storage, dir, number)?;
+        }
+        Ok(files)
+    }
+
+    /// Opens whatever is there, for want of a manifest.
+    pub(super) fn open_listed(storage: &dyn Storage, dir: &Path) -> Result<Files> {
+        let mut files = Files::default();
+        let entries = storage.list(dir).map_err(|e| Error::io("read", dir, e))?;
+        let mut runs: Vec<u64> = entries
+            .iter()
+            .filter_map(|name| match names::parse(name) {
+                names::Kind::Run(number) => Some(number),
+                _ => None,
+            })
+            .collect();
+        runs.sort_unstable();
+        for number in runs {
+            files.open_run(storage, dir, number, None)?;
+        }
+        for number in list_segments(storage, dir, 0)? {
+            files.open_segment(storage, dir, number)?;
+        }
+        Ok(files)
+    }
+
+    fn open_run(
+        &mut self,
+        storage: &dyn Storage,
+        dir: &Path,
+        number: u64,
+        entry: Option<RunEntry>,
+    ) -> Result<()> {
+        let path = names::run(dir, number);
+        match open_if_there(storage, &path)? {
+            Some(file) => self.runs.push(RunFile { number, entry, path, file }),
+            None => self.missing.push(path),
+        }
+        Ok(())
+    }
+
+    fn open_segment(&mut self, storage: &dyn Storage, dir: &Path, number: u64) -> Result<()> {
+        let path = names::segment(dir, number);
+        match open_if_there(storage, &path)? {
+            Some(file) => self.segments.push(SegmentFile { number, path, file }),
+            None => self.missing.push(path),
+        }
+        Ok(())
+    }
+}
+
+impl RunFile {
+    /// The run, to be read in order, held against the manifest.
+    pub(super) fn open(self, superblock: &Superblock) -> Result<Run> {
+        let RunFile { number, entry, path, file } = self;
+        let run = Run::open_in_order(file, path.clone(), &superblock.store, number)?;
+        if let Some(entry) = &entry {
+            check_run(&run, &path, entry)?;
+        }
+        Ok(run)
+    }
+}
+
+/// Opens a file; `None` if there is none.
+pub(super) fn open_if_there(storage: &dyn Storage, path: &Path) -> Result<Option<Box<dyn File>>> {
+    match storage.open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some).map_err(|e| Error::io("open", path, e)),
+    }
+}

@@ -1,0 +1,245 @@
+//! Builds a store out of a stream: one run for each generation, no log.
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::super::dest::Dest;
+use crate::compaction::RunTarget;
+use crate::config::TimeSource;
+use crate::error::{Error, Result};
+use crate::format::checksum::Salt;
+use crate::format::export::{
+    BLOCK_HEAD, Block, EXPORT_VERSION, MAGIC, PAYLOAD_MAX, PREAMBLE, STREAM, StreamHeader, damage,
+    salt,
+};
+use crate::format::manifest::{ForgottenEntry, GenerationEntry, Manifest, RunEntry};
+use crate::format::superblock::Superblock;
+use crate::format::{StoreId, u32_at};
+use crate::identity::{IdentityKind, random_key};
+use crate::key::Fingerprint;
+use crate::run::{ReadMode, RunWriter};
+use crate::sys::Storage;
+use crate::time::Ticks;
+use crate::window::FORGOTTEN_MAX;
+
+/// See [`import`](super::super::import).
+pub(in crate::offline) fn import_in(
+    storage: &Arc<dyn Storage>,
+    input: &mut dyn Read,
+    dest: &Path,
+) -> Result<u64> {
+    let dest = Dest::claim(storage, dest)?;
+    let mut stream = Stream::start(input)?;
+    let header = match stream.next()? {
+        Block::Header(header) => header,
+        _ => return Err(damage(PREAMBLE as u64, "a header block", "another")),
+    };
+    check_header(&header)?;
+    let store = random_key().map_err(|e| Error::io("draw a name for", dest.dir(), e))?;
+    let mut import = Import { dest: &dest, store, manifest: manifest_of(&header), open: None };
+    let records = import.read_blocks(&mut stream, &header)?;
+    let StreamHeader { identity, key, created, .. } = header;
+    let manifest = import.manifest;
+    dest.finish(&Superblock { store, identity, key, created }, manifest)?;
+    Ok(records)
+}
+
+fn check_header(header: &StreamHeader) -> Result<()> {
+    let at = PREAMBLE as u64;
+    if IdentityKind::from_code(header.identity).is_none() {
+        return Err(damage(at, "a known identity", format!("number {}", header.identity)));
+    }
+    if TimeSource::from_code(header.time_source).is_none() {
+        return Err(damage(at, "a known time source", format!("number {}", header.time_source)));
+    }
+    if header.forgotten > FORGOTTEN_MAX as u64 {
+        let expected = format!("at most {FORGOTTEN_MAX} forgotten ids");
+        return Err(damage(at, &expected, header.forgotten));
+    }
+    Ok(())
+}
+
+fn manifest_of(header: &StreamHeader) -> Manifest {
+    Manifest {
+        sequence: 0,
+        window: header.window,
+        slices: header.slices,
+        time_source: header.time_source,
+        high_water: header.high_water,
+        complete_since: header.complete_since,
+        first_segment: 1,
+        last_segment: 0,
+        next_run: 1,
+        next_generation: header.next_generation,
+        generations: Vec::new(),
+        runs: Vec::new(),
+        forgotten: Vec::new(),
+    }
+}
+
+/// A store under construction.
+struct Import<'a> {
+    dest: &'a Dest<'a>,
+    store: StoreId,
+    manifest: Manifest,
+    /// The run of the generation that records are of.
+    open: Option<Open>,
+}
+
+struct Open {
+    target: RunTarget,
+    writer: RunWriter,
+    last: Option<Fingerprint>,
+    records: u64,
+}
+
+impl Import<'_> {
+    fn read_blocks(&mut self, stream: &mut Stream<'_>, header: &StreamHeader) -> Result<u64> {
+        let mut read = 0;
+        loop {
+            let at = stream.offset;
+            match stream.next()? {
+                Block::Header(_) => return Err(damage(at, "one header", "another")),
+                Block::Forgotten(entries) => self.forget(at, entries, header)?,
+                Block::Generation { number, ticks, expected } => {
+                    self.close_run()?;
+                    self.open_run(at, number, ticks, expected)?;
+                }
+                Block::Records(records) => {
+                    read += records.len() as u64;
+                    self.push(at, &records)?;
+                }
+                Block::End { generations, records } => {
+                    self.close_run()?;
+                    let forgotten = self.manifest.forgotten.len() as u64;
+                    let found = (self.manifest.generations.len() as u64, read, forgotten);
+                    let expected = (generations, records, header.forgotten);
+                    if found != expected {
+                        let say = |(g, r, f)| {
+                            format!("{g} generations, {r} records and {f} forgotten ids")
+                        };
+                        return Err(damage(at, &say(expected), say(found)));
+                    }
+                    return Ok(read);
+                }
+            }
+        }
+    }
+
+    fn forget(
+        &mut self,
+        at: u64,
+        entries: Vec<ForgottenEntry>,
+        header: &StreamHeader,
+    ) -> Result<()> {
+        self.manifest.forgotten.extend(entries);
+        let have = self.manifest.forgotten.len() as u64;
+        match have > header.forgotten {
+            true => Err(damage(at, &format!("{} forgotten ids", header.forgotten), have)),
+            false => Ok(()),
+        }
+    }
+
+    fn open_run(&mut self, at: u64, number: u64, ticks: Ticks, expected: u64) -> Result<()> {
+        let before = self.manifest.generations.last().map(|generation| generation.number);
+        if before.is_some_and(|before| number <= before) || number >= self.manifest.next_generation
+        {
+            return Err(damage(at, "ascending generations", format!("generation {number}")));
+        }
+        let target = RunTarget {
+            storage: Arc::clone(self.dest.storage()),
+            dir: self.dest.dir().to_path_buf(),
+            store: self.store,
+            number: self.manifest.next_run,
+            generation: number,
+            ticks,
+            read_mode: ReadMode::default(),
+        };
+        let writer = target.start(expected)?;
+        self.manifest.next_run += 1;
+        self.manifest.generations.push(GenerationEntry { number, ticks });
+        self.open = Some(Open { target, writer, last: None, records: 0 });
+        Ok(())
+    }
+
+    fn push(&mut self, at: u64, records: &[(Fingerprint, u8)]) -> Result<()> {
+        let Some(open) = &mut self.open else {
+            return Err(damage(at, "a generation before its records", "records"));
+        };
+        for &(id, tick) in records {
+            if open.last.is_some_and(|last| id <= last) {
+                return Err(damage(at, "ascending records", id));
+            }
+            open.writer.push(id, tick)?;
+            open.last = Some(id);
+            open.records += 1;
+        }
+        Ok(())
+    }
+
+    fn close_run(&mut self) -> Result<()> {
+        let Some(Open { target, writer, records, .. }) = self.open.take() else {
+            return Ok(());
+        };
+        let run = target.finish(writer)?;
+        let (number, generation) = (target.number, target.generation);
+        self.manifest.runs.push(RunEntry { number, generation, records, bytes: run.bytes() });
+        Ok(())
+    }
+}
+
+/// Blocks on their way in.
+struct Stream<'a> {
+    input: &'a mut dyn Read,
+    salt: Salt,
+    offset: u64,
+}
+
+impl<'a> Stream<'a> {
+    fn start(input: &'a mut dyn Read) -> Result<Stream<'a>> {
+        let mut stream = Stream { input, salt: salt(&StoreId::default()), offset: 0 };
+        let mut bytes = [0; PREAMBLE];
+        stream.fill(&mut bytes)?;
+        let found = u32_at(&bytes, 8);
+        if &bytes[..8] != MAGIC {
+            return Err(damage(0, "FSEXPORT", bytes[..8].escape_ascii()));
+        }
+        if found != EXPORT_VERSION {
+            let path = Path::new(STREAM).to_path_buf();
+            return Err(Error::Version { path, found, supported: EXPORT_VERSION });
+        }
+        if bytes[12..16] != [0; 4] {
+            return Err(damage(12, "zeros", bytes[12..16].escape_ascii()));
+        }
+        stream.salt = salt(bytes[16..].try_into().expect("sixteen bytes"));
+        stream.offset = PREAMBLE as u64;
+        Ok(stream)
+    }
+
+    fn next(&mut self) -> Result<Block> {
+        let mut bytes = vec![0; BLOCK_HEAD];
+        self.fill(&mut bytes)?;
+        let len = u32_at(&bytes, 12) as usize;
+        if len > PAYLOAD_MAX {
+            return Err(damage(self.offset, "a block of at most 1 MiB", format!("{len} bytes")));
+        }
+        bytes.resize(BLOCK_HEAD + len, 0);
+        self.fill(&mut bytes[BLOCK_HEAD..])?;
+        let block = Block::decode(&bytes, self.salt, self.offset);
+        let block = block.ok_or_else(|| {
+            damage(self.offset, "a block with its checksum", "bytes that do not verify")
+        })?;
+        self.offset += bytes.len() as u64;
+        Ok(block)
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<()> {
+        self.input.read_exact(bytes).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                damage(self.offset, "more blocks, up to the end block", "the end of the stream")
+            }
+            _ => Error::io("read", Path::new(STREAM), e),
+        })
+    }
+}

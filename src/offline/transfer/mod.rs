@@ -1,0 +1,7 @@
+//! A store as a stream of bytes, and back: see `docs/FORMAT-export.md`.
+
+mod export;
+mod import;
+
+pub(crate) use export::export_in;
+pub(super) use import::import_in;

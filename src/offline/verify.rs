@@ -1,0 +1,269 @@
+//! Reads every byte of a store and reports every damage.
+
+use std::path::Path;
+
+use super::log::{each_in, measure};
+use super::snapshot::{Files, RunFile, SegmentFile, Snapshot, open_if_there};
+use crate::error::{Corruption, Error, Result};
+use crate::format::checksum::Salt;
+use crate::format::manifest::Manifest;
+use crate::format::run::{MAGIC as RUN_MAGIC, PAGE_U64, check};
+use crate::format::segment::{MAGIC as SEGMENT_MAGIC, SegmentHeader};
+use crate::format::superblock::Superblock;
+use crate::format::{PAGE, StoreId, names};
+use crate::log::Tail;
+use crate::run::Run;
+use crate::store::catalog::read_file;
+use crate::store::layout::{
+    check_not_lost, check_run, identity_of, read_segment_header, time_source_of,
+};
+use crate::sys::{Storage, read_exact_at};
+use crate::time::Ticks;
+
+/// What was verified: see [`verify`](super::verify).
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// Files that were read.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Records of runs, and ids in the log.
+    pub records: u64,
+    /// Damages that were reported.
+    pub damages: u64,
+    /// Bytes at the ends of log segments that an opening would drop.
+    pub torn_bytes: u64,
+}
+
+pub(super) fn verify(
+    storage: &dyn Storage,
+    dir: &Path,
+    report: &mut dyn FnMut(&Corruption),
+) -> Result<Verified> {
+    let mut check = Check { report, verified: Verified::default() };
+    let Some(superblock) = check.superblock(storage, dir)? else {
+        return Ok(check.verified);
+    };
+    let store = superblock.store;
+    let (manifest, files) = match check.note(Snapshot::take_as_is(storage, dir))? {
+        Some(Snapshot { manifest, files, .. }) => {
+            check.read(manifest.encode(&store).len() as u64);
+            check.note(time_source_of(&manifest))?;
+            (Some(manifest), files)
+        }
+        None => (None, Files::open_listed(storage, dir)?),
+    };
+    for missing in &files.missing {
+        check.note(Err::<(), _>(Error::WindowIncomplete { missing: missing.clone() }))?;
+    }
+    for run in files.runs {
+        check.run(storage, run, &store, manifest.as_ref())?;
+    }
+    check.log(files.segments, &store, manifest.as_ref())?;
+    Ok(check.verified)
+}
+
+struct Check<'a> {
+    report: &'a mut dyn FnMut(&Corruption),
+    verified: Verified,
+}
+
+impl Check<'_> {
+    fn tell(&mut self, damage: &Corruption) {
+        self.verified.damages += 1;
+        (self.report)(damage);
+    }
+
+    fn read(&mut self, bytes: u64) {
+        self.verified.files += 1;
+        self.verified.bytes += bytes;
+    }
+
+    /// Reports what is about the store's bytes; only the medium's errors are errors.
+    fn note<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
+        let damage = |path: &Path, what, expected: &str, found: String| {
+            let (path, expected) = (path.to_path_buf(), expected.to_string());
+            Corruption { path, offset: 0, what, expected, found }
+        };
+        let damage = match result {
+            Ok(value) => return Ok(Some(value)),
+            Err(Error::Corrupt(damage)) => damage,
+            Err(Error::WindowIncomplete { missing }) => {
+                damage(&missing, "file", "a file that is there", "none".into())
+            }
+            Err(Error::Version { path, found, supported }) => {
+                let expected = format!("version {supported}");
+                damage(&path, "version", &expected, format!("version {found}"))
+            }
+            Err(Error::InvalidOption { option, reason }) => {
+                damage(Path::new(names::STORE), option, "a known one", reason)
+            }
+            Err(error) => return Err(error),
+        };
+        self.tell(&damage);
+        Ok(None)
+    }
+
+    fn superblock(&mut self, storage: &dyn Storage, dir: &Path) -> Result<Option<Superblock>> {
+        let path = dir.join(names::STORE);
+        let manifest = read_file(storage, &dir.join(names::MANIFEST))?;
+        let read = match read_file(storage, &path)? {
+            None if manifest.is_none() => {
+                storage.list(dir).map_err(|e| Error::io("read", dir, e))?;
+                let found = "it has neither STORE nor MANIFEST".into();
+                return Err(Error::NotAStore { path: dir.to_path_buf(), found });
+            }
+            None => Err(Error::WindowIncomplete { missing: path }),
+            Some(bytes) => {
+                self.read(bytes.len() as u64);
+                match Superblock::decode(&bytes, &path) {
+                    // With a manifest beside it, it was one.
+                    Err(Error::NotAStore { found, .. }) if manifest.is_some() => {
+                        let expected = "a store file's first bytes".into();
+                        let what = "store file";
+                        Err(Corruption { path, offset: 0, what, expected, found }.into())
+                    }
+                    decoded => decoded,
+                }
+            }
+        };
+        let superblock = self.note(read)?;
+        if let Some(superblock) = &superblock {
+            self.note(identity_of(superblock))?;
+        }
+        Ok(superblock)
+    }
+
+    fn run(
+        &mut self,
+        storage: &dyn Storage,
+        run: RunFile,
+        store: &StoreId,
+        manifest: Option<&Manifest>,
+    ) -> Result<()> {
+        let RunFile { number, entry, path, file } = run;
+        let len = file.len().map_err(|e| Error::io("measure", &path, e))?;
+        self.read(len);
+        let before = self.verified.damages;
+        let run = match Run::open_in_order(file, path.clone(), store, number) {
+            Ok(run) => run,
+            Err(error) => return self.pages(storage, &path, store, number, error),
+        };
+        if let Some(entry) = &entry {
+            self.note(check_run(&run, &path, entry))?;
+        }
+        run.verify(&mut |damage| self.tell(&damage))?;
+        self.verified.records += run.records();
+        let Some(manifest) = manifest.filter(|_| self.verified.damages == before) else {
+            return Ok(());
+        };
+        self.ticks(&path, manifest, run.spec().generation, run.ticks(), true);
+        let latest = run.ticks().start_of(run.tick_range().1);
+        if run.records() > 0 && latest > manifest.high_water {
+            let expected = format!("times up to {}", manifest.high_water);
+            let (what, found) = ("ticks of a run", format!("{latest}"));
+            self.tell(&Corruption { path, offset: 0, what, expected, found });
+        }
+        Ok(())
+    }
+
+    /// Checks every page of a run that does not open for itself; all have the same checksum.
+    fn pages(
+        &mut self,
+        storage: &dyn Storage,
+        path: &Path,
+        store: &StoreId,
+        number: u64,
+        error: Error,
+    ) -> Result<()> {
+        let known = match &error {
+            Error::Corrupt(damage) => Some(damage.offset / PAGE_U64),
+            _ => None,
+        };
+        self.note(Err::<(), _>(error))?;
+        let Some(file) = open_if_there(storage, path)? else {
+            return Ok(());
+        };
+        let len = file.len().map_err(|e| Error::io("measure", path, e))?;
+        let salt = Salt::new(store, &RUN_MAGIC, number);
+        let mut page = [0; PAGE];
+        for number in (0..len / PAGE_U64).filter(|&number| Some(number) != known) {
+            let offset = number * PAGE_U64;
+            read_exact_at(&*file, &mut page, offset).map_err(|e| Error::io("read", path, e))?;
+            if let Err(flaw) = check(&page, salt, offset, "run page") {
+                self.tell(&flaw.of(path));
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds the ticks that a file says its generation has against the manifest's.
+    fn ticks(&mut self, path: &Path, manifest: &Manifest, number: u64, ticks: Ticks, listed: bool) {
+        let known = manifest.generations.iter().find(|g| g.number == number).map(|g| g.ticks);
+        if known == Some(ticks) || (known.is_none() && !listed) {
+            return;
+        }
+        self.tell(&Corruption {
+            path: path.to_path_buf(),
+            offset: 0,
+            what: "ticks of a generation",
+            expected: format!("{known:?}"),
+            found: format!("{ticks:?} of generation {number}"),
+        });
+    }
+
+    fn log(
+        &mut self,
+        segments: Vec<SegmentFile>,
+        store: &StoreId,
+        manifest: Option<&Manifest>,
+    ) -> Result<()> {
+        let mut headers = Vec::with_capacity(segments.len());
+        for segment in &segments {
+            let header = read_segment_header(&*segment.file, &segment.path, store, segment.number);
+            headers.push(self.note(header)?);
+        }
+        let mut before: Option<(u64, Tail)> = None;
+        for (segment, header) in segments.iter().zip(headers) {
+            let SegmentFile { number, path, file } = segment;
+            let len = file.len().map_err(|e| Error::io("measure", path, e))?;
+            self.read(len);
+            let follows = match header {
+                // The header is damaged; its frames are checked all the same.
+                None => true,
+                Some(None) => false,
+                Some(Some(SegmentHeader { previous_len, .. })) => {
+                    before.is_none_or(|(_, tail)| previous_len <= tail.end)
+                }
+            };
+            if !follows {
+                let lost = check_not_lost(&**file, path, store, *number, header.flatten(), before);
+                self.note(lost)?;
+            }
+            if let (Some(Some(header)), Some(manifest)) = (header, manifest) {
+                self.ticks(path, manifest, header.generation, header.ticks, false);
+            }
+            before = self.segment(segment, store)?.map(|tail| (*number, tail));
+        }
+        Ok(())
+    }
+
+    /// Reads the frames of a segment; how it ends, unless it is damaged.
+    fn segment(&mut self, segment: &SegmentFile, store: &StoreId) -> Result<Option<Tail>> {
+        let SegmentFile { number, path, file } = segment;
+        let salt = Salt::new(store, SEGMENT_MAGIC, *number);
+        let Some(tail) = self.note(measure(&**file, path, salt))? else {
+            return Ok(None);
+        };
+        self.verified.torn_bytes += tail.torn;
+        let mut records = 0;
+        let read = each_in(&**file, path, salt, tail, &mut |logged| {
+            records += u64::from(!logged.forget);
+            Ok(())
+        });
+        self.note(read)?;
+        self.verified.records += records;
+        Ok(Some(tail))
+    }
+}

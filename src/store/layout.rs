@@ -1,0 +1,145 @@
+//! What a store's folder holds, read as it stands: what opening and offline tools have in common.
+
+use std::path::Path;
+
+use super::catalog::read_file;
+use crate::config::TimeSource;
+use crate::error::{Corruption, Error, Result};
+use crate::format::checksum::Salt;
+use crate::format::manifest::{Manifest, RunEntry};
+use crate::format::segment::{BYTES as HEADER, MAGIC as SEGMENT_MAGIC, SegmentHeader};
+use crate::format::superblock::Superblock;
+use crate::format::{StoreId, names};
+use crate::identity::IdentityKind;
+use crate::log::{Tail, replay};
+use crate::run::Run;
+use crate::sys::{File, Storage};
+
+/// Reads `STORE` and `MANIFEST`.
+pub(crate) fn read_store(storage: &dyn Storage, dir: &Path) -> Result<(Superblock, Manifest)> {
+    let path = dir.join(names::STORE);
+    let bytes = read_file(storage, &path)?;
+    let bytes = bytes.ok_or_else(|| Error::WindowIncomplete { missing: path.clone() })?;
+    let superblock = Superblock::decode(&bytes, &path)?;
+    let manifest = read_manifest(storage, dir, &superblock.store)?;
+    Ok((superblock, manifest))
+}
+
+/// Reads `MANIFEST`.
+pub(crate) fn read_manifest(
+    storage: &dyn Storage,
+    dir: &Path,
+    store: &StoreId,
+) -> Result<Manifest> {
+    let path = dir.join(names::MANIFEST);
+    let bytes = read_file(storage, &path)?;
+    let bytes = bytes.ok_or_else(|| Error::WindowIncomplete { missing: path.clone() })?;
+    Manifest::decode(&bytes, store, &path)
+}
+
+/// The identity that a store keeps.
+pub(crate) fn identity_of(superblock: &Superblock) -> Result<IdentityKind> {
+    IdentityKind::from_code(superblock.identity).ok_or_else(|| Error::InvalidOption {
+        option: "identity",
+        reason: format!("the store has number {}, unknown", superblock.identity),
+    })
+}
+
+/// What a store's time follows.
+pub(crate) fn time_source_of(manifest: &Manifest) -> Result<TimeSource> {
+    TimeSource::from_code(manifest.time_source).ok_or_else(|| Error::InvalidOption {
+        option: "time",
+        reason: format!("the store has number {}, unknown", manifest.time_source),
+    })
+}
+
+/// Checks that an open run is the one that the manifest lists.
+pub(crate) fn check_run(run: &Run, path: &Path, entry: &RunEntry) -> Result<()> {
+    if (run.records(), run.bytes(), run.spec().generation)
+        == (entry.records, entry.bytes, entry.generation)
+    {
+        return Ok(());
+    }
+    let say = |records, bytes, generation| {
+        format!("{records} records of generation {generation} in {bytes} bytes")
+    };
+    Err(Error::from(Corruption {
+        path: path.to_path_buf(),
+        offset: 0,
+        what: "run",
+        expected: say(entry.records, entry.bytes, entry.generation),
+        found: say(run.records(), run.bytes(), run.spec().generation),
+    }))
+}
+
+/// The numbers of the segments from `first` on that are there, ascending.
+pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path, first: u64) -> Result<Vec<u64>> {
+    let entries = storage.list(dir).map_err(|e| Error::io("read", dir, e))?;
+    let number = |name: &String| match names::parse(name) {
+        names::Kind::Segment(number) => Some(number),
+        _ => None,
+    };
+    let mut numbers: Vec<u64> = entries.iter().filter_map(number).filter(|&n| n >= first).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Reads the header of a segment; `None` if the segment was created and never written.
+pub(crate) fn read_segment_header(
+    file: &dyn File,
+    path: &Path,
+    store: &StoreId,
+    number: u64,
+) -> Result<Option<SegmentHeader>> {
+    let mut bytes = [0; HEADER];
+    let mut filled = 0;
+    while filled < HEADER {
+        match file.read_at(&mut bytes[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Error::io("read", path, e)),
+        }
+    }
+    SegmentHeader::decode(&bytes[..filled], store, number, path)
+}
+
+/// Judges segment `number` that does not follow on the one `before`, whose number and end are given:
+/// either that one ends too early or this one has no header. That is damage if this one says that
+/// anything was synced, for segments are synced in order, and from the front.
+pub(crate) fn check_not_lost(
+    file: &dyn File,
+    path: &Path,
+    store: &StoreId,
+    number: u64,
+    header: Option<SegmentHeader>,
+    before: Option<(u64, Tail)>,
+) -> Result<()> {
+    let salt = Salt::new(store, SEGMENT_MAGIC, number);
+    let synced = replay(file, path, salt, &mut |_, _, _| Ok(()));
+    let lost = match (synced, header, before) {
+        (Ok(tail), ..) if tail.synced == 0 => return Ok(()),
+        (Err(Error::Corrupt(_)) | Ok(_), Some(header), Some((before, tail))) => Corruption {
+            path: path.with_file_name(names::segment(Path::new(""), before)),
+            offset: tail.end,
+            what: "log frame",
+            expected: format!("durable frames up to byte {}", header.previous_len),
+            found: "bytes that do not verify".into(),
+        },
+        (Err(Error::Corrupt(_)) | Ok(_), ..) => {
+            // Whoever looks on while the segment is written may have come before the header.
+            if read_segment_header(file, path, store, number)?.is_some() {
+                return Ok(());
+            }
+            Corruption {
+                path: path.to_path_buf(),
+                offset: 0,
+                what: "log segment header",
+                expected: "a header, for frames behind it are durable".into(),
+                found: "zeros".into(),
+            }
+        }
+        (Err(error), ..) => return Err(error),
+    };
+    Err(lost.into())
+}
