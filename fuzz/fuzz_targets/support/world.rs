@@ -224,6 +224,6 @@ impl World {
 
 impl Config {
     fn slices(&self) -> u32 {
-        2 + u32::from(self.generations % 15)
+        8 + u32::from(self.generations % 25)
     }
 }
