@@ -271,6 +271,16 @@ impl Store {
     /// [`Error::Misuse`] if `dest` is not empty, [`Error::DiskFull`], I/O, and
     /// [`Error::Corrupt`] or [`Error::WindowIncomplete`] if the store's files are not what they
     /// should be. On an error `dest` is left as it was.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = firstseen::Store::open(dir.path().join("orders.seen"))?;
+    /// # let copy = dir.path().join("copy");
+    /// store.check_and_insert(&["order-1"])?;
+    /// store.checkpoint(&copy)?;
+    /// assert!(firstseen::Store::open(&copy)?.contains(&["order-1"])?[0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn checkpoint(&self, dest: impl AsRef<Path>) -> Result<()> {
         let core = self.core();
         core.check_usable()?;
@@ -286,6 +296,15 @@ impl Store {
     ///
     /// As [`Store::seal`], what `out` says, and [`Error::Corrupt`] or [`Error::WindowIncomplete`] if
     /// the store's files are not what they should be.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = firstseen::Store::open(dir.path())?;
+    /// store.check_and_insert(&["order-1"])?;
+    /// let mut stream = Vec::new();
+    /// assert_eq!(store.export(&mut stream)?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn export(&self, out: &mut dyn std::io::Write) -> Result<u64> {
         self.seal()?;
         let core = self.core();
