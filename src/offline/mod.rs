@@ -44,6 +44,7 @@ mod dest;
 mod dump;
 mod inspect;
 mod log;
+mod open_store;
 mod snapshot;
 #[cfg(test)]
 mod tests;
