@@ -64,6 +64,7 @@ impl RangeBuilder {
 
     /// The first block of the range.
     #[must_use]
+    #[cfg(any(test, feature = "testing"))]
     pub fn from_block(&self) -> u64 {
         self.from_block
     }

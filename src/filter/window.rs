@@ -76,6 +76,7 @@ impl WindowFilter {
     ///
     /// When there is no such block.
     #[must_use]
+    #[cfg(any(test, feature = "testing"))]
     pub fn first_hi_of(&self, block: u64) -> u64 {
         self.place.first_hi_of(block)
     }
@@ -101,6 +102,7 @@ impl WindowFilter {
 
     /// Asks for the cache line of `fp`. See [`Reader::prefetch`] for batches.
     #[inline]
+    #[cfg(any(test, feature = "testing"))]
     pub fn prefetch(&self, fp: Fingerprint) {
         self.reader().prefetch(fp);
     }
@@ -108,6 +110,7 @@ impl WindowFilter {
     /// Whether a sealed generation may hold `fp`. See [`Reader::may_contain`] for batches.
     #[inline]
     #[must_use]
+    #[cfg(any(test, feature = "testing"))]
     pub fn may_contain(&self, fp: Fingerprint) -> bool {
         self.reader().may_contain(fp)
     }

@@ -44,6 +44,7 @@ mod dest;
 mod dump;
 mod inspect;
 mod log;
+mod open_store;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -208,13 +209,25 @@ pub fn export(dir: impl AsRef<Path>, out: &mut dyn Write) -> Result<u64> {
 /// Builds a store in the new folder `dest` out of a stream that [`export`] wrote, and returns how
 /// many records it has: the same ids, first seen at the same times, in the same generations. The
 /// store has a name of its own, so no file of it is taken for one of the original's. Bytes behind
-/// the stream's end are not read. See [`export`] for an example.
+/// the stream's end are not read.
 ///
 /// # Errors
 ///
 /// [`Error::Corrupt`](crate::Error::Corrupt) for a stream that is damaged or ends early,
 /// [`Error::Version`](crate::Error::Version), what `input` says, and as [`checkpoint`] for `dest`,
 /// in which nothing is left behind.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+/// # firstseen::Store::open(&from)?.check_and_insert(&["a"])?;
+/// # let mut stream = Vec::new();
+/// # firstseen::offline::export(&from, &mut stream)?;
+/// let cut = firstseen::offline::import(&mut &stream[..100], &to);
+/// assert!(matches!(cut, Err(firstseen::Error::Corrupt(_))) && !to.exists());
+/// assert_eq!(firstseen::offline::import(&mut stream.as_slice(), &to)?, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn import(input: &mut dyn Read, dest: impl AsRef<Path>) -> Result<u64> {
     transfer::import_in(&disk(), input, dest.as_ref())
 }

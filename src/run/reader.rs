@@ -157,6 +157,7 @@ impl Run {
 
     /// Looks `fingerprint` up.
     #[inline]
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn get(&self, fingerprint: Fingerprint) -> Result<Lookup> {
         self.get_at(self.locate(fingerprint), fingerprint)
     }

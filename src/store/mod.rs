@@ -35,7 +35,6 @@ use std::time::Duration;
 use crate::config::{Builder, Options};
 use crate::error::{Error, Result};
 use crate::log::Need;
-use crate::offline;
 use crate::sync::lock;
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
@@ -260,37 +259,6 @@ impl Store {
         self.seal()?;
         let core = self.core();
         lock(&core.upkeep).run_dry(core)
-    }
-
-    /// Makes a copy of the store, in the folder `dest`, that can be opened; calls go on meanwhile.
-    /// It has every id that was acknowledged before the call. See
-    /// [`offline::checkpoint`](crate::offline::checkpoint), which does the same without the handle.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Misuse`] if `dest` is not empty, [`Error::DiskFull`], I/O, and
-    /// [`Error::Corrupt`] or [`Error::WindowIncomplete`] if the store's files are not what they
-    /// should be. On an error `dest` is left as it was.
-    pub fn checkpoint(&self, dest: impl AsRef<Path>) -> Result<()> {
-        let core = self.core();
-        core.check_usable()?;
-        core.log.wait(core.log.staged(), Need::Written)?;
-        offline::checkpoint_in(&core.options.storage, &core.dir, dest.as_ref())
-    }
-
-    /// Writes the store as one stream of bytes and returns how many records that are; calls go on
-    /// meanwhile. See [`offline::export`](crate::offline::export). Seals first, so that the log's
-    /// records need no memory.
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::seal`], what `out` says, and [`Error::Corrupt`] or [`Error::WindowIncomplete`] if
-    /// the store's files are not what they should be.
-    pub fn export(&self, out: &mut dyn std::io::Write) -> Result<u64> {
-        self.seal()?;
-        let core = self.core();
-        core.log.wait(core.log.staged(), Need::Written)?;
-        offline::export_in(&*core.options.storage, &core.dir, out)
     }
 
     /// Counts, sizes and times.

@@ -1,0 +1,60 @@
+//! The same for a store that is open, with what its callers were told written out first.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::error::Result;
+use crate::log::Need;
+use crate::store::Store;
+
+impl Store {
+    /// Makes a copy of the store, in the folder `dest`, that can be opened; calls go on meanwhile.
+    /// It has every id that was acknowledged before the call. See
+    /// [`offline::checkpoint`](crate::offline::checkpoint), which does the same without the handle.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Misuse`] if `dest` is not empty, [`Error::DiskFull`], I/O, and
+    /// [`Error::Corrupt`] or [`Error::WindowIncomplete`] if the store's files are not what they
+    /// should be. On an error `dest` is left as it was.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = firstseen::Store::open(dir.path().join("orders.seen"))?;
+    /// # let copy = dir.path().join("copy");
+    /// store.check_and_insert(&["order-1"])?;
+    /// store.checkpoint(&copy)?;
+    /// assert!(firstseen::Store::open(&copy)?.contains(&["order-1"])?[0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn checkpoint(&self, dest: impl AsRef<Path>) -> Result<()> {
+        let core = self.core();
+        core.check_usable()?;
+        core.log.wait(core.log.staged(), Need::Written)?;
+        super::checkpoint_in(&core.options.storage, &core.dir, dest.as_ref())
+    }
+
+    /// Writes the store as one stream of bytes and returns how many records that are; calls go on
+    /// meanwhile. See [`offline::export`](crate::offline::export). Seals first, so that the log's
+    /// records need no memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::seal`], what `out` says, and [`Error::Corrupt`] or [`Error::WindowIncomplete`] if
+    /// the store's files are not what they should be.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = firstseen::Store::open(dir.path())?;
+    /// store.check_and_insert(&["order-1"])?;
+    /// let mut stream = Vec::new();
+    /// assert_eq!(store.export(&mut stream)?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn export(&self, out: &mut dyn Write) -> Result<u64> {
+        self.seal()?;
+        let core = self.core();
+        core.log.wait(core.log.staged(), Need::Written)?;
+        super::export_in(&*core.options.storage, &core.dir, out)
+    }
+}
