@@ -223,12 +223,12 @@ mod window;
 #[doc(hidden)]
 pub mod testing;
 
-pub use config::{Builder, Durability, TimeSource};
+pub use config::{Durability, TimeSource};
 pub use error::{Corruption, Error, Result};
 pub use identity::IdentityKind;
 pub use key::Fingerprint;
 pub use run::ReadMode;
-pub use store::{ClockCheck, Recovery, Stats, Store};
+pub use store::{Builder, ClockCheck, Recovery, Stats, Store};
 pub use time::{Clock, SystemClock, Timestamp};
 pub use verdict::Verdict;
 

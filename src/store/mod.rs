@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | `options` | what can be chosen at opening |
 //! | `open`, `recover` | opening and recovery, in numbered steps |
 //! | `batch` | the way of one call |
 //! | `rotation` | making room: log space, a fresh table, the next generation |
@@ -21,6 +22,7 @@ pub(crate) mod layout;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod open;
+pub(crate) mod options;
 mod recover;
 mod rotation;
 mod stats;
@@ -32,7 +34,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Builder, Options};
+use self::options::Options;
 use crate::error::{Error, Result};
 use crate::log::Need;
 use crate::sync::lock;
@@ -41,6 +43,7 @@ use crate::verdict::Verdict;
 
 use self::batch::{Moments, Scratch};
 pub use self::open::{ClockCheck, Recovery};
+pub use self::options::Builder;
 pub use self::stats::Stats;
 use self::worker::Running;
 

@@ -436,7 +436,7 @@ impl Upkeep {
 }
 
 /// For how many ids a filter is made, and its blocks, in a store that has `live` ids in runs.
-pub(crate) fn filter_size(options: &crate::config::Options, live: u64) -> (u64, u64) {
+pub(crate) fn filter_size(options: &super::options::Options, live: u64) -> (u64, u64) {
     let table = Core::table_limit(options) as u64;
     let capacity = options.expected_ids.max(live * 2).max(table * 4);
     let most = options.memory_budget / 2 / 64;

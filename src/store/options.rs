@@ -1,0 +1,304 @@
+//! Options: what can be chosen at opening, every default with its reason, and what is refused.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Store;
+use crate::config::{Durability, TimeSource};
+use crate::error::{Error, Result};
+use crate::identity::IdentityKind;
+use crate::run::ReadMode;
+use crate::sys::Storage;
+use crate::sys::disk::Disk;
+use crate::time::{Clock, SystemClock};
+
+/// How a store is opened. Made by [`Store::builder`].
+///
+/// Window, time source and identity are kept in the store. On reopening, an option that was not set
+/// takes the kept value; the identity and the time source cannot be changed, the window can: a
+/// shorter one counts at once, a longer one for ids that are still known (see
+/// [`Store::effective_window`]).
+#[derive(Debug, Clone)]
+pub struct Builder {
+    pub(crate) options: Options,
+}
+
+/// The values behind [`Builder`].
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) window: Option<Duration>,
+    pub(crate) time: Option<TimeSource>,
+    pub(crate) identity: Option<IdentityKind>,
+    pub(crate) durability: Durability,
+    pub(crate) generations: u32,
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) memory_budget: u64,
+    pub(crate) expected_ids: u64,
+    pub(crate) filter_bits_per_id: u32,
+    pub(crate) active_ids: Option<usize>,
+    pub(crate) future_skew: Duration,
+    pub(crate) max_clock_jump: Option<Duration>,
+    pub(crate) read_mode: ReadMode,
+    pub(crate) create: bool,
+    pub(crate) accept_incomplete: bool,
+    pub(crate) background: bool,
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A day: the order of how long queues keep and redeliver messages.
+pub(crate) const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3600);
+/// Each generation that has ended but not expired costs up to an eighth of the window in disk space;
+/// more generations cost run filters to look at on a hit.
+pub(crate) const DEFAULT_GENERATIONS: u32 = 8;
+/// Enough for 10^8 ids; a fraction of any machine that sees so many.
+const DEFAULT_MEMORY: u64 = 512 << 20;
+/// 0.4 % false positives, a miss answered by one cache line: see `filter`.
+const DEFAULT_FILTER_BITS: u32 = 12;
+/// Clocks of machines in one data centre differ by seconds; of devices by minutes.
+const DEFAULT_FUTURE_SKEW: Duration = Duration::from_secs(600);
+
+const WINDOW_MIN: Duration = Duration::from_millis(1);
+/// A thousand years: store time plus the window must not overflow.
+const WINDOW_MAX: Duration = Duration::from_secs(1_000 * 366 * 24 * 3600);
+const MEMORY_MIN: u64 = 16 << 20;
+const MAX_BYTES_MIN: u64 = 32 << 20;
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder {
+            options: Options {
+                window: None,
+                time: None,
+                identity: None,
+                durability: Durability::Buffered,
+                generations: DEFAULT_GENERATIONS,
+                max_bytes: None,
+                memory_budget: DEFAULT_MEMORY,
+                expected_ids: 0,
+                filter_bits_per_id: DEFAULT_FILTER_BITS,
+                active_ids: None,
+                future_skew: DEFAULT_FUTURE_SKEW,
+                max_clock_jump: None,
+                read_mode: ReadMode::Mapped,
+                create: true,
+                accept_incomplete: false,
+                background: true,
+                storage: Arc::new(Disk),
+                clock: Arc::new(SystemClock::new()),
+            },
+        }
+    }
+}
+
+impl Builder {
+    /// How long an id is remembered since it was first seen. Default: the store's, 24 hours for a
+    /// new one. From one millisecond to a thousand years.
+    #[must_use]
+    pub fn window(mut self, window: Duration) -> Builder {
+        self.options.window = Some(window);
+        self
+    }
+
+    /// What an acknowledged call survives. Default: [`Durability::Buffered`].
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Builder {
+        self.options.durability = durability;
+        self
+    }
+
+    /// What store time follows. Default: the store's, [`TimeSource::System`] for a new one.
+    #[must_use]
+    pub fn time(mut self, source: TimeSource) -> Builder {
+        self.options.time = Some(source);
+        self
+    }
+
+    /// How ids become fingerprints. Default: the store's, [`IdentityKind::AesCmac`] for a new one.
+    #[must_use]
+    pub fn identity(mut self, identity: IdentityKind) -> Builder {
+        self.options.identity = Some(identity);
+        self
+    }
+
+    /// Into how many time slices the window is cut, 8 to 64. Ids are forgotten on disk at most one
+    /// slice after their window. Default: 8.
+    #[must_use]
+    pub fn generations(mut self, generations: u32) -> Builder {
+        self.options.generations = generations;
+        self
+    }
+
+    /// The most that the store may take on disk, everything counted. Where that is less than the
+    /// window needs, the oldest generation goes first, and [`Store::effective_window`] tells. At
+    /// least 32 MiB. Default: no limit.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Builder {
+        self.options.max_bytes = Some(bytes);
+        self
+    }
+
+    /// The memory for tables and filters, beside the page cache. At least 16 MiB. Where the window
+    /// outgrows it, filters get fewer bits an id and more of them answer in vain; nothing else
+    /// changes. Default: 512 MiB.
+    #[must_use]
+    pub fn memory_budget(mut self, bytes: u64) -> Builder {
+        self.options.memory_budget = bytes;
+        self
+    }
+
+    /// How many ids a window is expected to hold; the filter is sized for it from the start instead
+    /// of growing. Default: unknown.
+    #[must_use]
+    pub fn expected_ids(mut self, ids: u64) -> Builder {
+        self.options.expected_ids = ids;
+        self
+    }
+
+    /// Bits of the window filter for each id, 8 to 32: more bits, fewer useless looks into runs.
+    /// Default: 12.
+    #[must_use]
+    pub fn filter_bits_per_id(mut self, bits: u32) -> Builder {
+        self.options.filter_bits_per_id = bits;
+        self
+    }
+
+    /// After how many ids the active table is sealed. Default: what an eighth of the memory budget
+    /// holds.
+    #[must_use]
+    pub fn active_ids(mut self, ids: usize) -> Builder {
+        self.options.active_ids = Some(ids);
+        self
+    }
+
+    /// How far an event time, or a jump of the wall clock, may lie ahead of the clocks before it is
+    /// not believed: a time from beyond is taken as the latest that is. Default: 10 minutes.
+    #[must_use]
+    pub fn future_skew(mut self, skew: Duration) -> Builder {
+        self.options.future_skew = skew;
+        self
+    }
+
+    /// Refuses to open ([`Error::ClockJumped`]) when the wall clock stands further than this ahead
+    /// of the last time the store knew. Default: any jump is obeyed, and reported by
+    /// [`Store::recovery`].
+    #[must_use]
+    pub fn max_clock_jump(mut self, jump: Duration) -> Builder {
+        self.options.max_clock_jump = Some(jump);
+        self
+    }
+
+    /// How sealed runs are read. Default: [`ReadMode::Mapped`].
+    #[must_use]
+    pub fn read_mode(mut self, mode: ReadMode) -> Builder {
+        self.options.read_mode = mode;
+        self
+    }
+
+    /// Whether a store is created where there is none. Default: yes.
+    #[must_use]
+    pub fn create(mut self, create: bool) -> Builder {
+        self.options.create = create;
+        self
+    }
+
+    /// Whether to open a store of which runs are missing. Their ids are unknown;
+    /// [`Store::effective_window`] shrinks to what is known. Default: no, opening fails with
+    /// [`Error::WindowIncomplete`].
+    #[must_use]
+    pub fn accept_incomplete(mut self, accept: bool) -> Builder {
+        self.options.accept_incomplete = accept;
+        self
+    }
+
+    /// Puts another storage underneath.
+    #[cfg(any(test, feature = "testing"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Builder {
+        self.options.storage = storage;
+        self
+    }
+
+    /// Takes the time from another clock.
+    #[cfg(any(test, feature = "testing"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Builder {
+        self.options.clock = clock;
+        self
+    }
+
+    /// Whether upkeep runs on a thread of its own, or only when a call needs it or asks for it.
+    #[cfg(any(test, feature = "testing"))]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn background(mut self, background: bool) -> Builder {
+        self.options.background = background;
+        self
+    }
+
+    /// Opens the store in the folder `path`, creating it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`], [`Error::Locked`], [`Error::NotAStore`], [`Error::Version`],
+    /// [`Error::WindowIncomplete`], [`Error::ClockJumped`], [`Error::Corrupt`] and I/O.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
+        self.options.validate()?;
+        Store::open_with(path.as_ref(), self.options)
+    }
+}
+
+impl Options {
+    /// Refuses values outside their range.
+    fn validate(&self) -> Result<()> {
+        let refuse = |option, reason: String| Err(Error::InvalidOption { option, reason });
+        if let Some(window) = self.window
+            && !(WINDOW_MIN..=WINDOW_MAX).contains(&window)
+        {
+            return refuse("window", format!("{window:?} is not within 1 ms and 1000 years"));
+        }
+        if !(8..=64).contains(&self.generations) {
+            return refuse("generations", format!("{} is not within 8 and 64", self.generations));
+        }
+        if !(8..=32).contains(&self.filter_bits_per_id) {
+            let bits = self.filter_bits_per_id;
+            return refuse("filter_bits_per_id", format!("{bits} is not within 8 and 32"));
+        }
+        if self.memory_budget < MEMORY_MIN {
+            return refuse("memory_budget", format!("{} bytes, under 16 MiB", self.memory_budget));
+        }
+        if self.max_bytes.is_some_and(|bytes| bytes < MAX_BYTES_MIN) {
+            return refuse("max_bytes", "under 32 MiB".into());
+        }
+        if self.active_ids == Some(0) {
+            return refuse("active_ids", "0 ids; at least one".into());
+        }
+        if self.durability == Durability::Interval(Duration::ZERO) {
+            return refuse("durability", "an interval of zero; use Sync".into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        let refused = |builder: Builder| match builder.options.validate() {
+            Err(Error::InvalidOption { option, .. }) => option,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(Builder::default().window(Duration::ZERO)), "window");
+        assert_eq!(refused(Builder::default().window(Duration::MAX)), "window");
+        assert_eq!(refused(Builder::default().generations(1)), "generations");
+        assert_eq!(refused(Builder::default().memory_budget(1)), "memory_budget");
+        assert_eq!(refused(Builder::default().max_bytes(1)), "max_bytes");
+        assert_eq!(refused(Builder::default().active_ids(0)), "active_ids");
+        assert!(Builder::default().options.validate().is_ok());
+    }
+}
