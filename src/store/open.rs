@@ -4,9 +4,10 @@
 //! 2. Read `STORE` and `MANIFEST`, or create them.
 //! 3. Remove what no manifest lists: the remains of steps that were interrupted.
 //! 4. Open the runs that the manifest lists.
-//! 5. Replay the log segments that no run has replaced.
+//! 5. Replay the log segments that no run has replaced, and make sure that they are durable.
 //! 6. Hold the clock against the last time that the store knew.
-//! 7. Serve. The window filter is built from the runs behind the callers' backs; until it is, the
+//! 7. Remove segments that do not follow on what was replayed, once no manifest counts on them.
+//! 8. Serve. The window filter is built from the runs behind the callers' backs; until it is, the
 //!    runs' own filters answer in its place.
 //!
 //! Nothing is changed on disk before 1 to 6 have succeeded, but for removals that the next opening
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::catalog::{Catalog, read_file, write_file};
 use super::core::Core;
-use super::recover::{Replayed, replay_log};
+use super::recover::{Replayed, remove_dropped, replay_log};
 use super::rotation::Rotation;
 use super::upkeep::{Upkeep, filter_size};
 use crate::config::{DEFAULT_WINDOW, Durability, Options, TimeSource};
@@ -83,14 +84,19 @@ impl Core {
         let started = Instant::now();
         let mut recovery = Recovery::default();
         let storage = std::sync::Arc::clone(&options.storage);
-        let found = look_around(dir, &options)?;
+        look_around(dir, &options)?;
         let lock = take_lock(dir, &options)?;
+        // Again, for somebody may have created the store in between.
+        let found = look_around(dir, &options)?;
         let (superblock, mut catalog) = if found == Found::Store {
             read_store(dir, &options)?
         } else {
             recovery.created = true;
             create_store(dir, &options)?
         };
+        // The manifest may have been put in its place, and its writer died before that was durable:
+        // nothing may be removed on its word before it is.
+        storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         check_kept(&mut catalog.manifest, &superblock, &options)?;
         recovery.removed_files = remove_leftovers(dir, &options, &catalog.manifest)?;
         let runs = open_runs(dir, &options, &superblock.store, &mut catalog, &mut recovery)?;
@@ -107,6 +113,12 @@ impl Core {
             &mut recovery,
         )?;
         let clock = check_clock(&options, &catalog.manifest, &replayed, &mut recovery)?;
+        if let Some(&first) = replayed.dropped.first() {
+            catalog.install(|manifest| {
+                manifest.last_segment = manifest.last_segment.min(first - 1);
+            })?;
+            remove_dropped(&*storage, dir, &replayed, &mut recovery)?;
+        }
         let core = assemble(Parts {
             dir,
             options,

@@ -29,6 +29,8 @@ pub(crate) struct Replayed {
     pub(crate) next_generation: u64,
     /// The number for the next segment.
     pub(crate) next_segment: u64,
+    /// Segments that do not follow on what was kept, ascending: to be removed.
+    pub(crate) dropped: Vec<u64>,
 }
 
 /// Replays all segments that the manifest's runs have not replaced.
@@ -48,6 +50,7 @@ pub(crate) fn replay_log(
         high_water: Timestamp::MIN,
         next_generation: 0,
         next_segment: manifest.first_segment,
+        dropped: Vec::new(),
     };
     let numbers = list_segments(storage, dir, manifest)?;
     let mut previous: Option<(u64, Tail)> = None;
@@ -63,13 +66,17 @@ pub(crate) fn replay_log(
             if let (Some(header), Some((before, tail))) = (header, previous) {
                 check_not_lost(&*file, &path, &header, dir, before, tail)?;
             }
-            remove_from(storage, dir, &numbers[position..], recovery)?;
+            replayed.dropped = numbers[position..].to_vec();
             break;
         };
         let fill = Fill { forgotten, table_limit, bucket_bits, header, path: &path };
         let tail = replay(&*file, &path, header.salt(), &mut |offset, frame, payload| {
             fill.frame(offset, frame, payload, &mut replayed, recovery)
         })?;
+        // Whoever wrote it may have died before it was synced. What a duplicate rests on from here
+        // on must be as durable as any log, and so must what a manifest says of it.
+        let synced = storage.open_write(&path).and_then(|file| file.sync_data());
+        synced.map_err(|e| Error::io("sync", &path, e))?;
         recovery.segments += 1;
         recovery.torn_bytes += tail.torn;
         replayed.next_generation = replayed.next_generation.max(header.generation + 1);
@@ -144,14 +151,15 @@ fn check_not_lost(
     }))
 }
 
-/// Removes segments that do not follow on what was kept, the last first.
-fn remove_from(
+/// Removes segments that do not follow on what was kept, the last first. The manifest must not count
+/// on them any more.
+pub(crate) fn remove_dropped(
     storage: &dyn Storage,
     dir: &Path,
-    numbers: &[u64],
+    replayed: &Replayed,
     recovery: &mut Recovery,
 ) -> Result<()> {
-    for &number in numbers.iter().rev() {
+    for &number in replayed.dropped.iter().rev() {
         let path = names::segment(dir, number);
         storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
         storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
@@ -197,7 +205,8 @@ impl Fill<'_> {
         for (id, tick) in records {
             recovery.ids += 1;
             if let Some(forgotten) = &mut forgotten
-                && forgotten.let_in(id, frame.time)
+                // No later than it was, by a tick at the most: others of the frame may be younger.
+                && forgotten.let_in(id, frame.time.min(self.header.ticks.end_of(tick)))
             {
                 continue;
             }

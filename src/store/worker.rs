@@ -63,25 +63,34 @@ impl Drop for Running {
 impl Core {
     /// Writes and syncs everything, and leaves the folder tidy.
     fn finish(&self) -> Result<()> {
-        // Waits for the calls that are inside.
-        let segment = self.gate.update(|view| view.segment.take());
+        let segment = {
+            // Whoever makes room has done so, or will find the store closed.
+            let _rotation = lock(&self.rotation);
+            // Waits for the calls that are inside.
+            self.gate.update(|view| view.segment.take())
+        };
         self.log.wait(self.log.staged(), Need::Synced)?;
         let mut last_segment = lock(&self.rotation).next_segment - 1;
         let mut upkeep = lock(&self.upkeep);
+        let mut unused = None;
         if let Some(segment) = segment {
-            let unused = segment.content_len() == crate::format::segment::BYTES as u64;
-            if unused && self.gate.enter().active.segment_count() == 1 {
+            let empty = segment.content_len() == crate::format::segment::BYTES as u64;
+            if empty && self.gate.enter().active.segment_count() == 1 {
                 last_segment = segment.number() - 1;
-                self.remove_file(&crate::format::names::segment(&self.dir, segment.number()));
+                unused = Some(segment.number());
             } else {
                 segment.trim()?;
             }
         }
-        let facts = self.manifest_facts();
+        let facts = self.manifest_facts()?;
         upkeep.catalog.install(|manifest| {
             facts.apply(manifest);
             manifest.last_segment = last_segment;
-        })
+        })?;
+        if let Some(number) = unused {
+            self.remove_file(&crate::format::names::segment(&self.dir, number));
+        }
+        Ok(())
     }
 
     /// Freezes the active table and seals everything that is frozen.
@@ -89,7 +98,9 @@ impl Core {
         if self.gate.enter().active.ids() > 0 {
             self.rotate(None, self.clock.now())?;
         }
-        lock(&self.upkeep).seal_all(self)
+        let mut upkeep = lock(&self.upkeep);
+        self.check_usable()?;
+        upkeep.seal_all(self)
     }
 }
 
@@ -111,6 +122,9 @@ fn work(core: &Core) {
 
 /// A full disk may pass; after anything else nothing can be promised any more.
 fn note_failure(core: &Core, error: &Error) {
+    if matches!(error, Error::Closed) {
+        return;
+    }
     tracing::warn!(%error, "upkeep failed");
     if !error.is_transient() {
         core.log.poison(error);

@@ -5,12 +5,15 @@
 //! | `clock` | a clock that a test moves |
 //! | `internals` | doors to what the benches measure apart |
 //! | `memory` | a disk that forgets, tears and fails on request |
+//! | `oracle` | the contract as a plain map with time |
 
 mod clock;
 mod internals;
 mod memory;
+mod oracle;
 
 pub use crate::sys::{File, Lock, Region, Storage};
 pub use clock::ManualClock;
 pub use internals::Fingerprinter;
 pub use memory::{MemoryDisk, Op};
+pub use oracle::{Expected, Oracle};
