@@ -46,6 +46,8 @@ impl Segment {
         ticks: Ticks,
     ) -> Result<Segment> {
         let path = names::segment(dir, number);
+        // One of this number that is there was left by a creation that failed.
+        let _ = storage.remove(&path);
         let file = storage.create(&path).map_err(|e| Error::io("create", &path, e))?;
         let segment = Segment {
             header: SegmentHeader { store, number, generation, ticks, previous_len: 0 },
@@ -89,6 +91,11 @@ impl Segment {
         self.free
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes))
             .is_ok()
+    }
+
+    /// Whether there is room set aside for `bytes` more.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        self.free.load(Ordering::Relaxed) >= bytes
     }
 
     /// Gives back what was reserved and not used.

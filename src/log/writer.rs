@@ -297,10 +297,7 @@ impl Work {
             // Oldest first: a later segment is never durable before an earlier one.
             for segment in &self.dirty {
                 segment.file.sync_data().map_err(|e| Error::io("sync", &segment.path, e))?;
-                let written = segment.written.load(Ordering::Relaxed);
-                segment.synced.store(written, Ordering::Relaxed);
             }
-            self.dirty.clear();
         }
         Ok(())
     }

@@ -24,7 +24,6 @@ use crate::format::frame::{FrameBuffer, FrameKind, call_len_max};
 use crate::index::Insert;
 use crate::key::Fingerprint;
 use crate::log::Lsn;
-use crate::sync::Ordering;
 use crate::sync::gate::Inside;
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
@@ -43,6 +42,8 @@ const GROUP: usize = 32;
 pub(crate) struct Moment {
     /// Store time.
     pub(crate) now: Timestamp,
+    /// When the event happened.
+    time: Timestamp,
     /// How long before the window the event lies, if it does.
     pub(crate) late: Option<Duration>,
 }
@@ -60,7 +61,7 @@ impl<'a> Moments<'a> {
     #[inline]
     fn at(self, i: usize) -> Moment {
         match self {
-            Moments::Same(now) => Moment { now, late: None },
+            Moments::Same(now) => Moment { now, time: now, late: None },
             Moments::Each(moments) => moments[i],
         }
     }
@@ -154,9 +155,11 @@ impl Core {
             if let Some(Again::Since(first_seen)) =
                 forgotten.as_ref().map(|f| f.look(id, moment.now, self.window))
             {
+                tally.rests_on_log = true;
                 *verdict = Verdict::Duplicate { first_seen };
             } else if !decided(id)
                 && let Some(found) = inside.active.sighting(id)
+                // Looking does not start a generation, so the active one may be long over.
                 && self.counts(found, moment.now)
             {
                 tally.rests_on_log = true;
@@ -211,7 +214,6 @@ impl Core {
         let room = self.enter_with_room(ids.len(), moments.at(0).now, call_len_max(ids.len()))?;
         let view = &*room.inside;
         let ids = &ids[..moments.count_before(ids.len(), view.active.ticks.end())];
-        self.clock.advance(moments.at(ids.len() - 1).now);
         let first = out.len();
         let mut tally = Tally::default();
         let mut forgotten = (!self.forgotten.is_empty()).then(|| self.forgotten.open());
@@ -221,15 +223,19 @@ impl Core {
             self.give_back(&room, 0, 0);
             return Err(error);
         }
+        let now = moments.at(ids.len() - 1).now;
+        // Only events move store time by something that a reopen could not know.
+        let moves_time = self.clock.source() == TimeSource::Event && now > self.clock.high_water();
+        self.clock.advance(now);
         scratch.frame.start();
         scratch.ticks.clear();
         scratch.let_in.clear();
         let verdicts = &mut out[first..];
         if let Some(forgotten) = &mut forgotten {
-            self.let_in_again(view, ids, moments, forgotten, scratch, verdicts);
+            self.let_in_again(view, ids, moments, forgotten, scratch, verdicts, &mut tally);
         }
         self.insert_unknown(view, ids, moments, scratch, verdicts, &mut tally);
-        let lsn = self.stage(view, moments.at(ids.len() - 1).now, scratch);
+        let lsn = self.stage(view, now, moves_time, scratch);
         tally.new = scratch.frame.ids() as u64;
         let used = lsn.map_or(0, |_| scratch.frame.len() as u64);
         drop(forgotten);
@@ -286,12 +292,16 @@ impl Core {
         out: &mut Vec<Verdict>,
         tally: &mut Tally,
     ) -> Result<()> {
+        // Since the times were judged, others may have moved store time on, and upkeep may have
+        // dropped what these ids would have been found in. What the view still has is known.
+        let known_from = self.known_from(self.clock.high_water());
         let first = out.len();
         out.resize(first + ids.len(), Verdict::New);
         let verdicts = &mut out[first..];
         if let Moments::Each(moments) = moments {
             for (verdict, moment) in verdicts.iter_mut().zip(moments) {
-                if let Some(by) = moment.late {
+                let late = (moment.time < known_from).then(|| known_from - moment.time);
+                if let Some(by) = moment.late.or(late) {
                     *verdict = Verdict::Late { by };
                     tally.late += 1;
                 }
@@ -404,6 +414,7 @@ impl Core {
     }
 
     /// Decides the ids that were told to be forgotten: the set of them is the only arbiter.
+    #[allow(clippy::too_many_arguments)]
     fn let_in_again(
         &self,
         view: &View,
@@ -412,6 +423,7 @@ impl Core {
         forgotten: &mut OpenForgotten<'_>,
         scratch: &mut Scratch,
         verdicts: &mut [Verdict],
+        tally: &mut Tally,
     ) {
         for (i, &id) in ids.iter().enumerate() {
             let now = moments.at(i).now;
@@ -420,7 +432,10 @@ impl Core {
             }
             match forgotten.look(id, now, self.window) {
                 Again::NotForgotten => {}
-                Again::Since(first_seen) => verdicts[i] = Verdict::Duplicate { first_seen },
+                Again::Since(first_seen) => {
+                    tally.rests_on_log = true;
+                    verdicts[i] = Verdict::Duplicate { first_seen };
+                }
                 Again::Free => {
                     forgotten.let_in(id, now);
                     scratch.frame.push(id);
@@ -473,9 +488,16 @@ impl Core {
         }
     }
 
-    /// Hands what was let in to the log, as one frame.
-    fn stage(&self, view: &View, now: Timestamp, scratch: &mut Scratch) -> Option<Lsn> {
-        if scratch.frame.ids() == 0 {
+    /// Hands what was let in to the log, as one frame. A call that let nothing in and yet moved store
+    /// time leaves an empty one, so that time does not run backwards across a kill.
+    fn stage(
+        &self,
+        view: &View,
+        now: Timestamp,
+        moves_time: bool,
+        scratch: &mut Scratch,
+    ) -> Option<Lsn> {
+        if scratch.frame.ids() == 0 && !moves_time {
             return None;
         }
         let segment = view.segment.as_ref().expect("room was reserved in it");
@@ -510,7 +532,6 @@ impl Core {
     /// The moments of ids with event times of their own.
     pub(crate) fn judge_times(&self, times: &[Timestamp], moments: &mut Vec<Moment>) {
         let latest = self.clock.latest_believed();
-        let complete = Timestamp::from_micros(self.complete_since.load(Ordering::Relaxed));
         let follows_events = self.clock.source() == TimeSource::Event;
         let mut now = self.clock.now();
         moments.clear();
@@ -522,10 +543,15 @@ impl Core {
             if follows_events {
                 now = now.max(believed);
             }
-            let known_from = (now - self.window).max(complete);
-            let late = (believed < known_from).then(|| known_from - believed);
-            Moment { now, late }
+            let known_from = self.known_from(now);
+            let late = (time < known_from).then(|| known_from - time);
+            Moment { now, time, late }
         }));
+    }
+
+    /// What happened before is late at `now`.
+    fn known_from(&self, now: Timestamp) -> Timestamp {
+        (now - self.window).max(self.complete_since())
     }
 }
 

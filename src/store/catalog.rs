@@ -24,6 +24,8 @@ pub(crate) struct Catalog {
     dir: PathBuf,
     store: StoreId,
     pub(crate) manifest: Manifest,
+    /// Why it is not known which manifest a reopen would find, if so.
+    unsettled: Option<Arc<str>>,
 }
 
 impl Catalog {
@@ -34,17 +36,24 @@ impl Catalog {
         store: StoreId,
         manifest: Manifest,
     ) -> Catalog {
-        Catalog { storage, dir: dir.to_path_buf(), store, manifest }
+        Catalog { storage, dir: dir.to_path_buf(), store, manifest, unsettled: None }
     }
 
-    /// Makes a changed manifest durable. On an error the old one stands, here and on disk.
+    /// Makes a changed manifest durable. On an error the old one stands, here and on disk, unless the
+    /// catalog is unsettled: then either may be on disk, the files of both must stay, and no further
+    /// change is taken.
     pub(crate) fn install(&mut self, edit: impl FnOnce(&mut Manifest)) -> Result<()> {
+        if let Some(cause) = &self.unsettled {
+            return Err(Error::Poisoned { cause: Arc::clone(cause) });
+        }
         let mut next = self.manifest.clone();
         edit(&mut next);
         next.sequence += 1;
         let bytes = next.encode(&self.store);
         match self.replace(&bytes) {
-            Err(Error::DiskFull { .. }) if self.open_reserve() => self.replace(&bytes)?,
+            Err(Error::DiskFull { .. }) if self.is_settled() && self.open_reserve() => {
+                self.replace(&bytes)?
+            }
             other => other?,
         }
         self.manifest = next;
@@ -67,12 +76,29 @@ impl Catalog {
         self.storage.remove(&self.dir.join(names::RESERVE)).is_ok()
     }
 
-    fn replace(&self, bytes: &[u8]) -> Result<()> {
+    /// Whether it is known which manifest a reopen would find.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.unsettled.is_none()
+    }
+
+    fn replace(&mut self, bytes: &[u8]) -> Result<()> {
         let (new, name) = (self.dir.join(names::MANIFEST_NEW), self.dir.join(names::MANIFEST));
         let _ = self.storage.remove(&new);
         write_file(&*self.storage, &new, bytes)?;
-        self.storage.rename(&new, &name).map_err(|e| Error::io("replace", &name, e))?;
-        self.storage.sync_dir(&self.dir).map_err(|e| Error::io("sync", &self.dir, e))
+        let renamed = self.storage.rename(&new, &name);
+        match renamed.map_err(|e| Error::io("replace", &name, e)) {
+            // For want of room nothing was renamed; of another failure that is not known.
+            Err(error @ Error::DiskFull { .. }) => return Err(error),
+            renamed => renamed.inspect_err(|error| self.unsettle(error))?,
+        }
+        let synced = self.storage.sync_dir(&self.dir);
+        synced
+            .map_err(|e| Error::io("sync", &self.dir, e))
+            .inspect_err(|error| self.unsettle(error))
+    }
+
+    fn unsettle(&mut self, error: &Error) {
+        self.unsettled = Some(error.to_string().into());
     }
 }
 

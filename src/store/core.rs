@@ -91,14 +91,23 @@ impl Core {
         Timestamp::from_micros(self.complete_since.load(Ordering::Relaxed))
     }
 
-    /// What every manifest says beside its lists.
-    pub(crate) fn manifest_facts(&self) -> Facts {
-        Facts {
+    /// What every manifest says beside its lists. Waits until what it says of forgotten ids is
+    /// durable in the log too: a manifest must not know of calls that the log may lose.
+    pub(crate) fn manifest_facts(&self) -> Result<Facts> {
+        let forgotten = {
+            // Not while a call has changed the set and not yet staged its frame.
+            let _inside = self.gate.enter();
+            self.forgotten.entries()
+        };
+        if !forgotten.is_empty() {
+            self.log.wait(self.log.staged(), Need::Synced)?;
+        }
+        Ok(Facts {
             high_water: self.clock.high_water(),
             complete_since: self.complete_since(),
             next_generation: lock(&self.rotation).next_generation,
-            forgotten: self.forgotten.entries(),
-        }
+            forgotten,
+        })
     }
 
     /// Removes a file that no list names any more. It is removed at the next opening if not now.

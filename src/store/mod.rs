@@ -261,7 +261,9 @@ impl Store {
     pub fn compact(&self) -> Result<()> {
         self.seal()?;
         let core = self.core();
-        lock(&core.upkeep).run_dry(core)
+        let mut upkeep = lock(&core.upkeep);
+        core.check_usable()?;
+        upkeep.run_dry(core)
     }
 
     /// Counts, sizes and times.

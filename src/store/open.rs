@@ -4,9 +4,10 @@
 //! 2. Read `STORE` and `MANIFEST`, or create them.
 //! 3. Remove what no manifest lists: the remains of steps that were interrupted.
 //! 4. Open the runs that the manifest lists.
-//! 5. Replay the log segments that no run has replaced.
+//! 5. Replay the log segments that no run has replaced, and make sure that they are durable.
 //! 6. Hold the clock against the last time that the store knew.
-//! 7. Serve. The window filter is built from the runs behind the callers' backs; until it is, the
+//! 7. Remove segments that do not follow on what was replayed, once no manifest counts on them.
+//! 8. Serve. The window filter is built from the runs behind the callers' backs; until it is, the
 //!    runs' own filters answer in its place.
 //!
 //! Nothing is changed on disk before 1 to 6 have succeeded, but for removals that the next opening
@@ -98,6 +99,9 @@ impl Core {
             recovery.created = true;
             create_store(dir, &options)?
         };
+        // The manifest may have been put in its place, and its writer died before that was durable:
+        // nothing may be removed on its word before it is.
+        storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         check_kept(&mut catalog.manifest, &superblock, &options)?;
         recovery.removed_files = remove_leftovers(dir, &options, &catalog.manifest)?;
         let runs = open_runs(dir, &options, &superblock.store, &mut catalog, &mut recovery)?;

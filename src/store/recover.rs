@@ -161,7 +161,8 @@ impl Fill<'_> {
         for (id, tick) in records {
             recovery.ids += 1;
             if let Some(forgotten) = &mut forgotten
-                && forgotten.let_in(id, frame.time)
+                // No later than it was, by a tick at the most: others of the frame may be younger.
+                && forgotten.let_in(id, frame.time.min(self.header.ticks.end_of(tick)))
             {
                 continue;
             }

@@ -38,6 +38,7 @@ impl Core {
         match need {
             Need::Log(bytes) => {
                 let mut rotation = lock(&self.rotation);
+                self.check_usable()?;
                 self.make_log_room(&mut rotation, bytes)
             }
             Need::Table => self.rotate(Some(seen), now),
@@ -49,12 +50,12 @@ impl Core {
         self.check_usable()?;
         let segment = self.gate.enter().segment.clone();
         if let Some(segment) = segment {
-            // Somebody else may have made the room; then there is more of it.
-            return segment.extend(bytes);
+            return if segment.has_room(bytes) { Ok(()) } else { segment.extend(bytes) };
         }
         let active = Arc::clone(&self.gate.enter().active);
+        // It is put to use as it is, and extended when the call finds it too small: a segment that
+        // stayed empty between others would end the log there for a reopen.
         let segment = self.create_segment(rotation, active.generation, active.ticks)?;
-        segment.extend(bytes)?;
         self.gate.update(|view| {
             view.active.add_segment(segment.number());
             self.log.activate(&segment, 0);
@@ -93,14 +94,15 @@ impl Core {
         let (generation, ticks) = if now < active.ticks.end() && !cut {
             (active.generation, active.ticks)
         } else {
-            (rotation.next_generation, self.ticks_from(now))
+            (rotation.next_generation, self.ticks_from(now.max(self.clock.high_water())))
         };
         let fresh = self.fresh_table()?;
         let fresh = MemTable::new(fresh, generation, ticks, Core::table_limit(&self.options));
-        // Without a segment of this opening, the next call that needs one creates it.
-        let next = match &segment {
-            Some(_) => Some(self.create_segment(rotation, generation, ticks)?),
-            None => None,
+        // A table without a segment is empty: there is nothing to freeze. One that was replayed has
+        // segments, of an earlier opening, and none to go on in.
+        let next = match active.segment_count() {
+            0 => None,
+            _ => Some(self.create_segment(rotation, generation, ticks)?),
         };
         rotation.next_generation = rotation.next_generation.max(generation + 1);
         self.cut_generation.store(false, Ordering::Relaxed);
@@ -158,18 +160,22 @@ impl Core {
         drop(rotation);
         self.check_usable()?;
         if !self.options.background {
-            return lock(&self.upkeep).step(self).map(|_| ());
+            let mut upkeep = lock(&self.upkeep);
+            self.check_usable()?;
+            return upkeep.step(self).map(|_| ());
         }
         let round = self.bell.ask();
         self.bell.wait_for_progress(round)?;
         self.log.check()
     }
 
-    /// Whether the active table belongs to a generation that has ended, and has a log.
-    pub(crate) fn is_rotation_due(&self, now: Timestamp) -> bool {
+    /// The active table, if it belongs to a generation that has ended and has ids.
+    pub(crate) fn due_for_rotation(&self, now: Timestamp) -> Option<Arc<MemTable>> {
         let view = self.gate.enter();
-        let has_log = view.active.first_segment().is_some();
-        has_log && now >= view.active.ticks.end() && view.frozen.is_empty()
+        let due = view.active.segment_count() > 0
+            && now >= view.active.ticks.end()
+            && view.frozen.is_empty();
+        due.then(|| Arc::clone(&view.active))
     }
 
     /// Marks the store closed. `false` if it was.

@@ -66,20 +66,12 @@ impl Upkeep {
     pub(crate) fn step(&mut self, core: &Core) -> Result<Step> {
         core.log.check()?;
         let now = core.clock.now();
-        let sealed = match self.seal_oldest(core) {
-            // On a full disk, what makes room goes first.
-            Err(full) if full.is_transient() => {
-                if !self.expire(core, now)? && !self.keep_under_cap(core, now)? {
-                    return Err(full);
-                }
-                true
-            }
-            sealed => sealed?,
-        };
-        let did = sealed
-            || core.sync_if_due()?
+        // What frees space comes before what needs it: else a full disk could never be emptied, and a
+        // store that always has something to seal would outgrow its cap.
+        let did = core.sync_if_due()?
             || self.expire(core, now)?
             || self.keep_under_cap(core, now)?
+            || self.seal_oldest(core)?
             || self.rotate_if_due(core, now)?
             || self.refresh_step(core)?
             || self.merge_step(core)?
@@ -112,7 +104,7 @@ impl Upkeep {
         let sealed = self.install_sealed(core, &mem, run.as_ref());
         if let Err(error) = sealed {
             self.mark_in_filter(core, &mem, false);
-            if let Some(run) = &run {
+            if let Some(run) = run.as_ref().filter(|_| self.catalog.is_settled()) {
                 self.target(core, run.spec().number, mem.generation, mem.ticks).abandon();
             }
             return Err(error);
@@ -176,16 +168,28 @@ impl Upkeep {
             let others = others.filter(|other| !Arc::ptr_eq(other, mem));
             let first = others.filter_map(|other| other.first_segment()).min();
             let last = mem.segments().last().copied().unwrap_or(0);
-            (first.unwrap_or(last + 1), view.segment.as_ref().map_or(last, |s| s.number()))
+            let newest = view.active.segments().last().copied().unwrap_or(0);
+            (first.unwrap_or(last + 1), last.max(newest))
         };
-        let facts = core.manifest_facts();
-        self.catalog.install(|manifest| {
+        let facts = core.manifest_facts()?;
+        self.install(core, |manifest| {
             facts.apply(manifest);
             manifest.first_segment = first_segment;
             manifest.last_segment = last_segment;
             if let Some(run) = run {
                 add_run(manifest, run);
                 manifest.next_run += 1;
+            }
+        })
+    }
+
+    /// Installs a changed manifest. Where it is not known which one a reopen would find, no later
+    /// call may be acknowledged.
+    fn install(&mut self, core: &Core, edit: impl FnOnce(&mut Manifest)) -> Result<()> {
+        let installed = self.catalog.install(edit);
+        installed.inspect_err(|error| {
+            if !self.catalog.is_settled() {
+                core.log.poison(error);
             }
         })
     }
@@ -249,14 +253,19 @@ impl Upkeep {
             self.merging = None;
         }
         let next = self.catalog.manifest.generations.get(1).map(|next| next.ticks.base);
-        let next = next.unwrap_or_else(|| core.gate.enter().active.ticks.base);
-        let complete_since = oldest.ticks.end().min(next.max(oldest.ticks.base)).min(now);
+        let next = next.unwrap_or_else(|| {
+            let view = core.gate.enter();
+            view.frozen.last().map_or(view.active.ticks.base, |frozen| frozen.mem.ticks.base)
+        });
+        // The next one may have been begun in the very microsecond of this one's last id.
+        let next = next.max(oldest.ticks.base) + Duration::from_micros(1);
+        let complete_since = oldest.ticks.end().min(next).min(now + Duration::from_micros(1));
         core.complete_since.fetch_max(complete_since.as_micros(), Ordering::Relaxed);
         let longest = self.catalog.manifest.generations.iter().map(|g| g.ticks.micros).max();
         let longest = Duration::from_micros(longest.unwrap_or(0));
-        core.forgotten.expire(now, core.window, longest);
+        core.forgotten.expire(now, core.window, longest, complete_since);
         let dropped = |generation: u64| generation == oldest.number;
-        let facts = core.manifest_facts();
+        let facts = core.manifest_facts()?;
         let numbers: Vec<u64> = self
             .catalog
             .manifest
@@ -265,7 +274,7 @@ impl Upkeep {
             .filter(|run| dropped(run.generation))
             .map(|run| run.number)
             .collect();
-        self.catalog.install(|manifest| {
+        self.install(core, |manifest| {
             facts.apply(manifest);
             manifest.runs.retain(|run| !dropped(run.generation));
             manifest.generations.retain(|generation| !dropped(generation.number));
@@ -282,10 +291,12 @@ impl Upkeep {
 
     /// Freezes the active table of an idle store once its generation has ended.
     fn rotate_if_due(&mut self, core: &Core, now: Timestamp) -> Result<bool> {
-        if !core.is_rotation_due(now) {
+        let Some(due) = core.due_for_rotation(now) else {
             return Ok(false);
-        }
-        core.rotate(None, now)?;
+        };
+        // Of this table alone: had callers frozen it and others meanwhile, rotating would wait for a
+        // seal, and so for itself.
+        core.rotate(Some(&due), now)?;
         Ok(true)
     }
 
@@ -339,8 +350,8 @@ impl Upkeep {
         };
         let inputs = self.merging.take().expect("it was stepped just now").inputs().to_vec();
         let is_input = |number: u64| inputs.iter().any(|input| input.spec().number == number);
-        let facts = core.manifest_facts();
-        self.catalog.install(|manifest| {
+        let facts = core.manifest_facts()?;
+        self.install(core, |manifest| {
             facts.apply(manifest);
             manifest.runs.retain(|entry| !is_input(entry.number));
             add_run(manifest, &run);
@@ -427,7 +438,7 @@ impl Upkeep {
         let expiry = expiry.map(|oldest| oldest.ticks.end() + core.window);
         let rotation = {
             let view = core.gate.enter();
-            view.active.first_segment().map(|_| view.active.ticks.end())
+            (view.active.segment_count() > 0).then(|| view.active.ticks.end())
         };
         let due = expiry.into_iter().chain(rotation).filter(|&at| at > now).min();
         let nap = due.and_then(|at| core.clock.time_until(at)).unwrap_or(NAP_MAX);

@@ -82,7 +82,7 @@ impl Core {
         self.log.wait(self.log.staged(), Need::Synced)?;
         let unused = segment.as_ref().is_some_and(|s| s.content_len() == SEGMENT_HEADER as u64);
         last_segment -= u64::from(unused);
-        let facts = self.manifest_facts();
+        let facts = self.manifest_facts()?;
         lock(&self.upkeep).catalog.install(|manifest| {
             facts.apply(manifest);
             manifest.last_segment = last_segment;
@@ -102,7 +102,9 @@ impl Core {
         if self.gate.enter().active.ids() > 0 {
             self.rotate(None, self.clock.now())?;
         }
-        lock(&self.upkeep).seal_all(self)
+        let mut upkeep = lock(&self.upkeep);
+        self.check_usable()?;
+        upkeep.seal_all(self)
     }
 }
 
@@ -138,6 +140,9 @@ fn sync(core: &Core) {
 
 /// A full disk may pass; after anything else nothing can be promised any more.
 fn note_failure(core: &Core, error: &Error) {
+    if matches!(error, Error::Closed) {
+        return;
+    }
     tracing::warn!(%error, "upkeep failed");
     if !error.is_transient() {
         core.log.poison(error);

@@ -6,13 +6,16 @@
 //! | `decode` | every decoder of bytes from disk |
 //! | `internals` | doors to what the benches measure apart |
 //! | `memory` | a disk that forgets, tears and fails on request |
+//! | `oracle` | the contract as a plain map with time |
 
 mod clock;
 pub mod decode;
 mod internals;
 mod memory;
+mod oracle;
 
 pub use crate::sys::{File, Lock, Region, Storage};
 pub use clock::ManualClock;
 pub use internals::Fingerprinter;
 pub use memory::{MemoryDisk, Op};
+pub use oracle::{Expected, Oracle};

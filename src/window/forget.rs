@@ -91,12 +91,20 @@ impl Forgotten {
         OpenForgotten { entries: lock(&self.entries) }
     }
 
-    /// Drops the entries that nothing needs at `now`. A record counts until the end of its tick plus
-    /// the window; no tick is longer than `tick`.
-    pub(crate) fn expire(&self, now: Timestamp, window: Duration, tick: Duration) {
-        let needed = |entry: &Entry| entry.again.unwrap_or(entry.at).max(entry.at) + window + tick;
+    /// Drops the entries that nothing needs at `now`, once everything before `dropped` is gone. A
+    /// record counts until the end of its tick plus the window; no tick is longer than `tick`. The
+    /// entries of what is still there are kept beyond that, for the window may be made longer.
+    pub(crate) fn expire(
+        &self,
+        now: Timestamp,
+        window: Duration,
+        tick: Duration,
+        dropped: Timestamp,
+    ) {
+        let last = |entry: &Entry| entry.again.unwrap_or(entry.at).max(entry.at);
+        let needed = |entry: &Entry| last(entry) + window + tick >= now || last(entry) >= dropped;
         let mut entries = lock(&self.entries);
-        entries.retain(|_, entry| needed(entry) >= now);
+        entries.retain(|_, entry| needed(entry));
         self.len.store(entries.len(), Ordering::Relaxed);
     }
 
@@ -171,12 +179,12 @@ mod tests {
         let set = Forgotten::default();
         set.insert(ID, at(1));
         set.open().let_in(ID, at(9));
-        set.expire(at(19), WINDOW, Duration::ZERO);
+        set.expire(at(20), WINDOW, Duration::ZERO, at(9));
         let back = Forgotten::restore(&set.entries());
         assert_eq!(back.open().look(ID, at(19), WINDOW), Again::Since(at(9)));
-        back.expire(at(20), WINDOW, Duration::from_secs(1));
+        back.expire(at(20), WINDOW, Duration::from_secs(1), at(10));
         assert!(!back.is_empty());
-        back.expire(at(21), WINDOW, Duration::from_secs(1));
+        back.expire(at(21), WINDOW, Duration::from_secs(1), at(10));
         assert!(back.is_empty());
     }
 }

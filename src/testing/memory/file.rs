@@ -28,11 +28,12 @@ impl MemoryFile {
     fn sync(&self, op: Op) -> io::Result<()> {
         let mut world = self.disk.world();
         let planned = world.plan.step(op);
+        let stopped = world.plan.has_stopped();
         let inode = world.inode(self.inode);
-        if planned.is_ok() {
-            inode.sync()
-        } else {
-            inode.fail_sync()
+        match planned {
+            Ok(()) => inode.sync(),
+            Err(_) if stopped => {}
+            Err(_) => inode.fail_sync(),
         }
         planned
     }

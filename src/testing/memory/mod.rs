@@ -71,7 +71,8 @@ impl MemoryDisk {
         self.world().plan.once.insert(number, kind);
     }
 
-    /// Fails operation `number` and all that follow.
+    /// Fails operation `number` and all that follow, with no effect at all: as if the process had
+    /// ended there. So a sync among them loses nothing, as one of [`MemoryDisk::fail_at`] does.
     pub fn fail_from(&self, number: u64, kind: io::ErrorKind) {
         self.world().plan.sticky = Some((number, kind));
     }

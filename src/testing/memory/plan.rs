@@ -49,6 +49,11 @@ impl Plan {
         }
         self.once.remove(&number).map_or(Ok(()), |kind| Err(kind.into()))
     }
+
+    /// Whether the last operation was one of those that fail without end.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.sticky.is_some_and(|(from, _)| self.history.len() as u64 > from)
+    }
 }
 
 /// A reproducible stream of choices (SplitMix64).

@@ -1,0 +1,161 @@
+//! Random operations on a store, each answer held against the oracle.
+//!
+//! Deterministic: one thread, a clock and a disk under the test's control. `support` names the two
+//! environment variables that replay a seed and lengthen the run.
+
+use std::time::Duration;
+
+use firstseen::{Clock, Durability, TimeSource, Timestamp};
+
+mod support;
+
+use support::machine::{End, Machine, SKEW, Settings, open};
+use support::{Rng, id, ids, with_seeds};
+
+/// Few enough that most ids come again and again.
+const UNIVERSE: u64 = 4_000;
+
+fn numbers(rng: &mut Rng) -> Vec<u64> {
+    let count = match rng.below(10) {
+        0 => rng.below(3_000),
+        1 => 0,
+        2..4 => 1,
+        _ => rng.below(40),
+    };
+    let among = rng.pick(&[UNIVERSE, UNIVERSE, 60]);
+    (0..count).map(|_| rng.below(among)).collect()
+}
+
+/// Event times around the latest: most in order, some late, few from the far future.
+fn times(rng: &mut Rng, machine: &mut Machine, count: usize) -> Vec<Timestamp> {
+    let window = machine.oracle.window();
+    let (mut at, start) = (machine.now(), machine.clock.wall() - window);
+    let step = window / rng.pick(&[1_000_000, 10_000, 500]);
+    let each = (0..count).map(|_| {
+        at = at.max(start) + step * rng.below(3) as u32;
+        match rng.below(400) {
+            0 => at - window * 3 / 2,
+            1 => at + SKEW * 100,
+            2..6 => at - window,
+            6..100 => at - window * rng.below(256) as u32 / 200,
+            _ => at,
+        }
+    });
+    each.collect()
+}
+
+fn pass_time(rng: &mut Rng, machine: &Machine) {
+    let window = machine.oracle.window();
+    let slice = window / machine.settings.generations;
+    let most = rng.pick(&[slice / 256, slice / 20, slice, slice * 2, window, window * 3]);
+    machine.clock.advance(Duration::from_micros(rng.below(most.as_micros() as u64 + 2)));
+}
+
+fn jump(rng: &mut Rng, machine: &Machine) {
+    let far = machine.oracle.window().max(SKEW) * (1 + rng.below(3) as u32);
+    let by = Duration::from_micros(rng.below(far.as_micros() as u64));
+    if rng.one_in(2) { machine.clock.jump_ahead(by) } else { machine.clock.jump_back(by) }
+}
+
+fn reopen(rng: &mut Rng, machine: &mut Machine) {
+    // A power cut takes nothing only where everything was synced.
+    let synced = machine.settings.durability == Durability::Sync || {
+        let sync = rng.one_in(2);
+        if sync {
+            machine.store.sync().unwrap();
+        }
+        sync
+    };
+    let end = match rng.below(4) {
+        0 => End::Close,
+        1 if synced => End::PowerCut(None),
+        2 if synced => End::PowerCut(Some(rng.next())),
+        _ => End::Kill,
+    };
+    let settings = if rng.one_in(3) { machine.settings.change(rng) } else { machine.settings };
+    machine.reopen(end, settings);
+    if rng.one_in(4) {
+        machine.check_all();
+    }
+}
+
+fn step(rng: &mut Rng, machine: &mut Machine) {
+    match rng.below(100) {
+        0..40 => machine.insert(&numbers(rng)),
+        40..55 => {
+            let numbers = numbers(rng);
+            let times = times(rng, machine, numbers.len());
+            machine.insert_timed(&numbers, &times);
+        }
+        55..65 => machine.check(&numbers(rng), None),
+        65..68 => {
+            let numbers = numbers(rng);
+            let times = times(rng, machine, numbers.len());
+            machine.check(&numbers, Some(&times));
+        }
+        68..73 => {
+            let mut numbers = numbers(rng);
+            numbers.truncate(30);
+            numbers.sort_unstable();
+            numbers.dedup();
+            machine.forget(&numbers);
+        }
+        73..77 => machine.store.seal().unwrap(),
+        77..80 => machine.store.compact().unwrap(),
+        80..93 => pass_time(rng, machine),
+        93 => jump(rng, machine),
+        94 => machine.check_all(),
+        _ => reopen(rng, machine),
+    }
+}
+
+#[test]
+fn random_operations_keep_the_contract() {
+    with_seeds(60, |rng| {
+        let settings = Settings::random(rng);
+        let mut machine = Machine::new(settings);
+        for _ in 0..150 {
+            step(rng, &mut machine);
+        }
+        machine.check_all();
+    });
+}
+
+/// What a power cut leaves of a store that does not sync is what it knew at some earlier moment.
+#[test]
+fn a_power_cut_leaves_a_prefix_of_what_was_let_in() {
+    with_seeds(60, |rng| {
+        let settings = Settings {
+            durability: Durability::Buffered,
+            time: TimeSource::System,
+            window: Duration::from_secs(3_600),
+            ..Settings::random(rng)
+        };
+        let mut machine = Machine::new(settings);
+        let mut order = Vec::new();
+        for _ in 0..1 + rng.below(60) {
+            let next = order.len() as u64;
+            let batch: Vec<u64> = (next..next + rng.below(200)).collect();
+            machine.insert(&batch);
+            order.extend(batch);
+            match rng.below(40) {
+                0 => machine.store.seal().unwrap(),
+                1 => machine.store.sync().unwrap(),
+                2 => machine.reopen(End::Kill, settings),
+                3 => machine.reopen(End::Close, settings),
+                _ => machine.clock.advance(Duration::from_secs(1)),
+            }
+        }
+        for cut in 0..4 {
+            let disk = match cut {
+                0 => machine.disk.crash(),
+                _ => machine.disk.crash_with(rng.next()),
+            };
+            let left = open(&disk, &machine.clock, settings);
+            let known = left.contains(&ids(&order)).unwrap();
+            let kept = known.iter().position(|known| !known).unwrap_or(known.len());
+            assert!(known[kept..].iter().all(|known| !known), "not a prefix, from id {kept} on");
+            assert_eq!(left.contains(&[id(u64::MAX)]).unwrap(), [false]);
+        }
+    });
+}
