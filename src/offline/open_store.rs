@@ -14,8 +14,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Misuse`] if `dest` is not empty, [`Error::DiskFull`], I/O, and
-    /// [`Error::Corrupt`] or [`Error::WindowIncomplete`] if the store's files are not what they
+    /// [`Misuse`](crate::Error::Misuse) if `dest` is not empty, [`DiskFull`](crate::Error::DiskFull),
+    /// I/O, and [`Corrupt`](crate::Error::Corrupt) or
+    /// [`WindowIncomplete`](crate::Error::WindowIncomplete) if the store's files are not what they
     /// should be. On an error `dest` is left as it was.
     ///
     /// ```
@@ -40,8 +41,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::seal`], what `out` says, and [`Error::Corrupt`] or [`Error::WindowIncomplete`] if
-    /// the store's files are not what they should be.
+    /// As [`Store::seal`], what `out` says, and [`Corrupt`](crate::Error::Corrupt) or
+    /// [`WindowIncomplete`](crate::Error::WindowIncomplete) if the store's files are not what they should be.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
