@@ -30,7 +30,7 @@ impl Settings {
             [Durability::Buffered, Durability::Sync, Durability::Interval(Duration::from_secs(1))];
         Settings {
             window: Duration::from_millis(1 + rng.pick(&[10, 1_000, 3_600_000]) + rng.below(500)),
-            generations: 2 + rng.below(15) as u32,
+            generations: 8 + rng.below(9) as u32,
             active_ids: 100 + rng.below(5_000) as usize,
             read_mode: rng.pick(&[ReadMode::Mapped, ReadMode::Positioned]),
             durability: rng.pick(&durabilities),
@@ -188,8 +188,12 @@ impl Machine {
         let now = self.store.stats().now;
         // What a clock said that was set back since, and nobody wrote down, is not known any more.
         let unwritten = self.settings.time == TimeSource::System && !matches!(end, End::Close);
-        let least = if unwritten { self.logged.max(self.believed()) } else { before };
-        let most = if unwritten { before.max(self.believed()) } else { before };
+        let believed = match self.settings.time {
+            TimeSource::System => self.believed(),
+            TimeSource::Event => Timestamp::MIN,
+        };
+        let least = if unwritten { self.logged.max(believed) } else { before.max(believed) };
+        let most = before.max(believed);
         assert!(
             (least..=most).contains(&now),
             "store time {now} after {end:?}, not {least}..={most}"
