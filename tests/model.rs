@@ -100,8 +100,14 @@ fn step(rng: &mut Rng, machine: &mut Machine) {
             numbers.dedup();
             machine.forget(&numbers);
         }
-        73..77 => machine.store.seal().unwrap(),
-        77..80 => machine.store.compact().unwrap(),
+        73..77 => {
+            machine.now();
+            machine.store.seal().unwrap();
+        }
+        77..80 => {
+            machine.now();
+            machine.store.compact().unwrap();
+        }
         80..93 => pass_time(rng, machine),
         93 => jump(rng, machine),
         94 => machine.check_all(),

@@ -259,8 +259,11 @@ impl Store {
     ///
     /// [`Error::DiskFull`] and I/O.
     pub fn compact(&self) -> Result<()> {
-        self.seal()?;
         let core = self.core();
+        core.check_usable()?;
+        // First what frees space: a full disk would refuse the rest.
+        core.free_expired()?;
+        core.seal_active()?;
         let mut upkeep = lock(&core.upkeep);
         core.check_usable()?;
         upkeep.run_dry(core)

@@ -97,6 +97,13 @@ impl Core {
         }
     }
 
+    /// Drops what has expired.
+    pub(crate) fn free_expired(&self) -> Result<()> {
+        let mut upkeep = lock(&self.upkeep);
+        self.check_usable()?;
+        upkeep.expire_all(self)
+    }
+
     /// Freezes the active table and seals everything that is frozen.
     pub(crate) fn seal_active(&self) -> Result<()> {
         if self.gate.enter().active.ids() > 0 {

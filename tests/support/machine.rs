@@ -186,14 +186,14 @@ impl Machine {
         self.disk = disk;
         self.epoch = self.clock.wall() - self.clock.monotonic();
         let now = self.store.stats().now;
-        // What a clock said that was set back since, and nobody wrote down, is not known any more.
-        let unwritten = self.settings.time == TimeSource::System && !matches!(end, End::Close);
-        let believed = match self.settings.time {
-            TimeSource::System => self.believed(),
-            TimeSource::Event => Timestamp::MIN,
+        let (least, most) = match self.settings.time {
+            TimeSource::Event => (before, before),
+            // What a clock said that was set back since, and nobody wrote down, is forgotten.
+            TimeSource::System => {
+                let written = if matches!(end, End::Close) { before } else { self.logged };
+                (written.max(self.believed()), before.max(self.believed()))
+            }
         };
-        let least = if unwritten { self.logged.max(believed) } else { before.max(believed) };
-        let most = before.max(believed);
         assert!(
             (least..=most).contains(&now),
             "store time {now} after {end:?}, not {least}..={most}"
