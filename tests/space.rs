@@ -78,13 +78,13 @@ fn a_full_disk_refuses_and_loses_nothing() {
 fn a_full_disk_is_emptied_by_expiry() {
     let (disk, clock) = (MemoryDisk::new(), clock());
     let store = builder(&disk, &clock).open(DIR).unwrap();
-    for from in (0..40_000).step_by(1_000) {
+    for from in (0..200_000).step_by(1_000) {
         store.check_and_insert(&range(from, from + 1_000)).unwrap();
     }
     store.compact().unwrap();
     clock.advance(2 * HOUR);
     disk.set_capacity(Some(bytes_in_all(&disk)));
-    let mut next = 40_000;
+    let mut next = 200_000;
     while !is_full(&store.check_and_insert(&range(next, next + 1_000))) {
         next += 1_000;
     }
