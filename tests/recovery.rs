@@ -10,7 +10,7 @@ use firstseen::{Builder, Durability, Error, Store, Verdict};
 
 mod support;
 
-use support::disk::{DIR, files, flip, names, overwrite, path, read};
+use support::disk::{Before, DIR, HookedDisk, files, flip, names, overwrite, path, read};
 use support::ids;
 
 fn builder(disk: &MemoryDisk) -> Builder {
@@ -234,7 +234,8 @@ fn only_one_has_it_open() {
 fn two_who_create_at_once_do_not_undo_each_other() {
     let disk = MemoryDisk::new();
     let other = disk.clone();
-    let late = support::disk::BeforeLock::new(disk.clone(), move || {
+    let late = HookedDisk::new(&disk);
+    late.once(Before::Lock, move || {
         let store = open(&other);
         insert(&store, 0, 10);
         store.close().unwrap();

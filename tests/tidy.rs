@@ -23,6 +23,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/sync/gate.rs", "a reader-writer lock without a shared line"),
     ("src/sync/loom_tests.rs", "cells whose accesses loom checks"),
     ("src/sys/mmap.rs", "mapping files"),
+    ("tests/allocations.rs", "an allocator that counts"),
 ];
 
 /// Where the standard file system is used: the storage on real files, its mappings, the command.

@@ -1,10 +1,10 @@
 //! Looking at, and tampering with, the files of a store on a memory disk.
 
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::{fmt, io};
 
-use firstseen::testing::{File, Lock, MemoryDisk, Storage};
+use firstseen::testing::{File, Lock, MemoryDisk, Region, Storage};
 
 pub const DIR: &str = "/store";
 
@@ -54,27 +54,56 @@ pub fn bytes_in_all(disk: &MemoryDisk) -> u64 {
     names(disk).iter().map(|name| disk.open(&path(name)).unwrap().len().unwrap()).sum()
 }
 
+/// Where a [`HookedDisk`] lets something happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    Lock,
+    Allocate,
+}
+
 type Hook = Box<dyn FnOnce() + Send>;
+type Hooks = Arc<Mutex<Vec<(Before, Hook)>>>;
 
-/// A disk on which something happens just before the lock is taken.
-pub struct BeforeLock {
+/// A disk on which something happens, once, just before an operation.
+#[derive(Clone)]
+pub struct HookedDisk {
     disk: MemoryDisk,
-    hook: Mutex<Option<Hook>>,
+    hooks: Hooks,
 }
 
-impl BeforeLock {
-    pub fn new(disk: MemoryDisk, hook: impl FnOnce() + Send + 'static) -> BeforeLock {
-        BeforeLock { disk, hook: Mutex::new(Some(Box::new(hook))) }
+impl HookedDisk {
+    pub fn new(disk: &MemoryDisk) -> HookedDisk {
+        HookedDisk { disk: disk.clone(), hooks: Hooks::default() }
+    }
+
+    /// Before the next operation of this kind.
+    pub fn once(&self, before: Before, hook: impl FnOnce() + Send + 'static) {
+        self.hooks.lock().unwrap().push((before, Box::new(hook)));
+    }
+
+    fn file(&self, file: io::Result<Box<dyn File>>) -> io::Result<Box<dyn File>> {
+        Ok(Box::new(HookedFile { file: file?, hooks: Arc::clone(&self.hooks) }))
     }
 }
 
-impl std::fmt::Debug for BeforeLock {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BeforeLock").finish_non_exhaustive()
+fn run(hooks: &Hooks, before: Before) {
+    let hook = {
+        let mut hooks = hooks.lock().unwrap();
+        let at = hooks.iter().position(|(of, _)| *of == before);
+        at.map(|at| hooks.remove(at).1)
+    };
+    if let Some(hook) = hook {
+        hook();
     }
 }
 
-impl Storage for BeforeLock {
+impl fmt::Debug for HookedDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HookedDisk").finish_non_exhaustive()
+    }
+}
+
+impl Storage for HookedDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         self.disk.create_dir(dir)
     }
@@ -84,15 +113,15 @@ impl Storage for BeforeLock {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.disk.create(path)
+        self.file(self.disk.create(path))
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.disk.open(path)
+        self.file(self.disk.open(path))
     }
 
     fn open_write(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.disk.open_write(path)
+        self.file(self.disk.open_write(path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -112,10 +141,53 @@ impl Storage for BeforeLock {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
-        let hook = self.hook.lock().unwrap().take();
-        if let Some(hook) = hook {
-            hook();
-        }
+        run(&self.hooks, Before::Lock);
         self.disk.lock(path)
+    }
+}
+
+struct HookedFile {
+    file: Box<dyn File>,
+    hooks: Hooks,
+}
+
+impl fmt::Debug for HookedFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.file.fmt(f)
+    }
+}
+
+impl File for HookedFile {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.file.read_at(buf, offset)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        self.file.write_at(buf, offset)
+    }
+
+    fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        run(&self.hooks, Before::Allocate);
+        self.file.allocate(offset, len)
+    }
+
+    fn truncate(&self, len: u64) -> io::Result<()> {
+        self.file.truncate(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    fn map(&self, len: usize) -> io::Result<Region> {
+        self.file.map(len)
     }
 }
