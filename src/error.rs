@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::time::Timestamp;
+use crate::verdict::Verdict;
 
 /// The result of every fallible operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -141,6 +142,9 @@ pub enum Error {
     Interrupted {
         /// How many ids, from the front of the call, have a verdict that stands.
         settled: usize,
+        /// Those verdicts, where the call would have returned them; where it writes them into a
+        /// vector of the caller's, they are there.
+        verdicts: Vec<Verdict>,
         /// What stopped the call.
         source: Box<Error>,
     },

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A point in time: microseconds since the Unix epoch.
 ///
@@ -158,17 +158,18 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     fn monotonic(&self) -> Duration;
 }
 
-/// The clocks of the operating system.
+/// The clocks of the operating system. On Linux the monotonic side goes on while the machine is
+/// suspended; elsewhere it may stand still, and store time with it until the store is reopened.
 #[derive(Debug)]
 pub struct SystemClock {
-    started: Instant,
+    started: Duration,
 }
 
 impl SystemClock {
     /// A clock whose monotonic side starts at zero now.
     #[must_use]
     pub fn new() -> SystemClock {
-        SystemClock { started: Instant::now() }
+        SystemClock { started: uptime() }
     }
 }
 
@@ -184,8 +185,24 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.started.elapsed()
+        uptime().saturating_sub(self.started)
     }
+}
+
+/// Time since the machine started, or since some other fixed moment.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn uptime() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
+/// Time since some fixed moment of this process.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn uptime() -> Duration {
+    use std::sync::OnceLock;
+    use std::time::Instant;
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed()
 }
 
 #[cfg(test)]

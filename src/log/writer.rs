@@ -156,6 +156,9 @@ impl Log {
     pub(crate) fn poison(&self, cause: &Error) {
         let mut state = lock(&self.state);
         state.failed.get_or_insert_with(|| cause.to_string().into());
+        if !state.leading {
+            self.cut_off(&state.dirty);
+        }
         self.changed.notify_all();
     }
 
@@ -180,7 +183,7 @@ impl Log {
         let outcome = work.run();
         let took = started.elapsed();
         if outcome.is_err() {
-            self.cut_off(&work);
+            self.cut_off(&work.dirty);
         }
         let state = self.finish(work, outcome, started, took);
         self.changed.notify_all();
@@ -210,6 +213,10 @@ impl Log {
                     state.dirty_since.get_or_insert(started);
                 }
                 state.dirty = mem::take(&mut work.dirty);
+                if state.failed.is_some() {
+                    // Poisoned meanwhile: whoever waits for more than this is refused.
+                    self.cut_off(&state.dirty);
+                }
             }
             Err(error) => {
                 tracing::error!(%error, "the log failed; the store refuses work until reopened");
@@ -228,8 +235,8 @@ impl Log {
     }
 
     /// After a failure: takes back what was not acknowledged, so that it is not found by a reopen.
-    fn cut_off(&self, work: &Work) {
-        for segment in &work.dirty {
+    fn cut_off(&self, dirty: &[Arc<Segment>]) {
+        for segment in dirty {
             let kept = if self.acknowledge_synced { &segment.synced } else { &segment.written };
             let kept = kept.load(Ordering::Relaxed);
             if let Err(error) = segment.file.truncate(kept) {

@@ -27,7 +27,7 @@ use crate::log::Lsn;
 use crate::sync::gate::Inside;
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
-use crate::window::{Again, MemTable, OpenForgotten, Sighting, View};
+use crate::window::{Again, MemTable, OpenForgotten, Sighting, StoreClock, View};
 
 /// The most ids of a piece: 64 Ki ids are a megabyte of log.
 pub(crate) const PIECE_MAX: usize = 1 << 16;
@@ -124,7 +124,11 @@ impl Core {
                 out.truncate(before);
                 return Err(match settled {
                     0 => source,
-                    _ => Error::Interrupted { settled, source: Box::new(source) },
+                    _ => Error::Interrupted {
+                        settled,
+                        verdicts: Vec::new(),
+                        source: Box::new(source),
+                    },
                 });
             }
             settled += out.len() - before;
@@ -211,6 +215,7 @@ impl Core {
         scratch: &mut Scratch,
         out: &mut Vec<Verdict>,
     ) -> Result<()> {
+        self.sync_if_overdue()?;
         let room = self.enter_with_room(ids.len(), moments.at(0).now, call_len_max(ids.len()))?;
         let view = &*room.inside;
         let ids = &ids[..moments.count_before(ids.len(), view.active.ticks.end())];
@@ -531,7 +536,7 @@ impl Core {
 
     /// The moments of ids with event times of their own.
     pub(crate) fn judge_times(&self, times: &[Timestamp], moments: &mut Vec<Moment>) {
-        let latest = self.clock.latest_believed();
+        let latest = self.clock.latest_believed().min(StoreClock::LATEST);
         let follows_events = self.clock.source() == TimeSource::Event;
         let mut now = self.clock.now();
         moments.clear();

@@ -66,13 +66,19 @@ impl Core {
         match self.options.durability {
             Durability::Buffered => self.log.wait(lsn, Need::Written),
             Durability::Sync => self.log.wait(lsn, Need::Synced),
-            Durability::Interval(most) => {
-                self.log.wait(lsn, Need::Written)?;
-                if self.log.unsynced_for() >= most {
-                    self.log.wait(lsn, Need::Synced)?;
-                }
-                Ok(())
+            // What is due was synced before anything was inserted: see `sync_if_overdue`.
+            Durability::Interval(_) => self.log.wait(lsn, Need::Written),
+        }
+    }
+
+    /// Syncs the log if what is written has waited for all that `Interval` allows. Calls do so before
+    /// they insert anything, so that a sync that fails has nothing of theirs to take back.
+    pub(crate) fn sync_if_overdue(&self) -> Result<()> {
+        match self.options.durability {
+            Durability::Interval(most) if self.log.unsynced_for() >= most => {
+                self.log.wait(self.log.staged(), Need::Synced)
             }
+            _ => Ok(()),
         }
     }
 

@@ -15,6 +15,7 @@ impl Core {
     /// wholly after, in memory and in the log alike.
     pub(crate) fn forget(&self, ids: &[Fingerprint], scratch: &mut Scratch) -> Result<u64> {
         self.check_usable()?;
+        self.sync_if_overdue()?;
         let now = self.clock.now();
         let mut verdicts = Vec::with_capacity(ids.len());
         self.look(ids, Moments::Same(now), scratch, &mut verdicts)?;

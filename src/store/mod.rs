@@ -64,7 +64,8 @@ thread_local! {
 /// * A new id is never called a duplicate, but for a collision of 128 bits: below N²/2¹²⁹ for N ids.
 /// * An acknowledged id is remembered for at least the window; what "acknowledged" survives is the
 ///   [`Durability`](crate::Durability)'s to say.
-/// * A call that fails has inserted nothing.
+/// * A call that fails has inserted nothing; a long one that fails half-way says how far it came, and
+///   gives the verdicts up to there ([`Error::Interrupted`]).
 ///
 /// # What is not
 ///
@@ -117,12 +118,12 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::DiskFull`] and I/O. On any error but [`Error::Interrupted`] nothing was inserted.
-    /// Calls of more than 65,536 ids are settled in pieces; use [`Store::check_and_insert_into`],
-    /// whose `out` has the verdicts that stand.
+    /// Calls of more than 65,536 ids are settled in pieces; [`Error::Interrupted`] has the verdicts of
+    /// those that were.
     pub fn check_and_insert<I: AsRef<[u8]>>(&self, ids: &[I]) -> Result<Vec<Verdict>> {
         let mut out = Vec::with_capacity(ids.len());
-        self.check_and_insert_into(ids, &mut out)?;
-        Ok(out)
+        let settled = self.check_and_insert_into(ids, &mut out);
+        with_verdicts(settled, out)
     }
 
     /// Like [`Store::check_and_insert`], into a vector that is cleared first: no allocation where it
@@ -154,8 +155,8 @@ impl Store {
     ) -> Result<Vec<Verdict>> {
         let mut out = Vec::with_capacity(ids.len());
         let times = vec![event_time; ids.len()];
-        self.check_and_insert_timed_into(ids, &times, &mut out)?;
-        Ok(out)
+        let settled = self.check_and_insert_timed_into(ids, &times, &mut out);
+        with_verdicts(settled, out)
     }
 
     /// Like [`Store::check_and_insert_into`], for ids of events that happened at `times`.
@@ -361,5 +362,16 @@ impl Store {
             scratch.moments = each;
             settled
         })
+    }
+}
+
+/// The verdicts of a call, also with the error of one that was interrupted.
+fn with_verdicts(settled: Result<()>, out: Vec<Verdict>) -> Result<Vec<Verdict>> {
+    match settled {
+        Ok(()) => Ok(out),
+        Err(Error::Interrupted { settled, source, .. }) => {
+            Err(Error::Interrupted { settled, verdicts: out, source })
+        }
+        Err(error) => Err(error),
     }
 }

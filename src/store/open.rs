@@ -102,11 +102,13 @@ impl Core {
         // The manifest may have been put in its place, and its writer died before that was durable:
         // nothing may be removed on its word before it is.
         storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        let kept = catalog.manifest.clone();
         check_kept(&mut catalog.manifest, &superblock, &options)?;
         recovery.removed_files = remove_leftovers(dir, &options, &catalog.manifest)?;
         let runs = open_runs(dir, &options, &superblock.store, &mut catalog, &mut recovery)?;
         let forgotten = Forgotten::restore(&catalog.manifest.forgotten);
-        let limit = Core::table_limit(&options);
+        // As full as a table can be: `active_ids` bounds what is filled from now on.
+        let limit = Table::capacity(Core::bucket_bits(&options));
         let replayed = replay_log(
             &*storage,
             dir,
@@ -119,6 +121,12 @@ impl Core {
         )?;
         let clock = check_clock(&options, &catalog.manifest, &replayed, &mut recovery)?;
         remove_dropped(&*storage, dir, &replayed, &mut catalog, &mut recovery)?;
+        if (catalog.manifest.window, catalog.manifest.slices, catalog.manifest.complete_since)
+            != (kept.window, kept.slices, kept.complete_since)
+        {
+            // What was chosen now holds also for whoever opens the store without choosing.
+            catalog.install(|_| {})?;
+        }
         let core = assemble(Parts {
             dir,
             options,
@@ -359,7 +367,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
             && mem.segment_count() < SEGMENTS_MAX
     };
     let active = match replayed.tables.pop_if(goes_on) {
-        Some(mem) => mem,
+        Some(mem) => mem.with_limit(Core::table_limit(&options)),
         None => {
             let table = Table::new(Core::bucket_bits(&options));
             let table = table.map_err(|e| Error::io("allocate the active table of", dir, e))?;

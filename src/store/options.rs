@@ -260,6 +260,10 @@ impl Options {
         {
             return refuse("window", format!("{window:?} is not within 1 ms and 1000 years"));
         }
+        if self.future_skew > WINDOW_MAX {
+            let skew = self.future_skew;
+            return refuse("future_skew", format!("{skew:?} is more than 1000 years"));
+        }
         if !(8..=64).contains(&self.generations) {
             return refuse("generations", format!("{} is not within 8 and 64", self.generations));
         }

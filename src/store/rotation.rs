@@ -102,7 +102,11 @@ impl Core {
         // segments, of an earlier opening, and none to go on in.
         let next = match active.segment_count() {
             0 => None,
-            _ => Some(self.create_segment(rotation, generation, ticks)?),
+            _ => match self.create_segment(rotation, generation, ticks) {
+                // To freeze what has expired frees its log; a segment is made when there is room.
+                Err(full) if full.is_transient() && active.ticks.end() + self.window <= now => None,
+                created => Some(created?),
+            },
         };
         rotation.next_generation = rotation.next_generation.max(generation + 1);
         self.cut_generation.store(false, Ordering::Relaxed);
@@ -113,12 +117,12 @@ impl Core {
         }
         self.gate.update(|view| {
             let old = std::mem::replace(&mut view.active, fresh);
-            if let Some(next) = next {
+            if let Some(next) = &next {
                 view.active.add_segment(next.number());
                 let previous_len = segment.as_ref().map_or(0, |segment| segment.content_len());
-                self.log.activate(&next, previous_len);
-                view.segment = Some(next);
+                self.log.activate(next, previous_len);
             }
+            view.segment = next;
             if old.first_segment().is_some() {
                 view.frozen
                     .insert(0, Frozen { mem: old, lsn: self.log.staged(), in_filter: false });

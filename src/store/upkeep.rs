@@ -33,6 +33,8 @@ pub(crate) struct Upkeep {
     filter_ids: u64,
     /// How many ids it was made for.
     filter_capacity: u64,
+    /// Whether refreshing and merging were given up.
+    gave_up: bool,
 }
 
 /// What a step found to do.
@@ -59,7 +61,7 @@ impl Upkeep {
         } else {
             Some(Refresh::start(Arc::clone(filter)))
         };
-        Upkeep { catalog, merging: None, refresh, filter_ids, filter_capacity }
+        Upkeep { catalog, merging: None, refresh, filter_ids, filter_capacity, gave_up: false }
     }
 
     /// Does the most urgent thing.
@@ -73,8 +75,7 @@ impl Upkeep {
             || self.keep_under_cap(core, now)?
             || self.seal_oldest(core)?
             || self.rotate_if_due(core, now)?
-            || self.refresh_step(core)?
-            || self.merge_step(core)?
+            || self.tidy_step(core)?
             || self.prepare_spare(core)?;
         Ok(if did { Step::Did } else { Step::Idle(self.nap(core, now)) })
     }
@@ -89,6 +90,12 @@ impl Upkeep {
     pub(crate) fn seal_all(&mut self, core: &Core) -> Result<()> {
         while self.seal_oldest(core)? {}
         Ok(())
+    }
+
+    /// Gives up what is under way and leaves nothing of it behind.
+    pub(crate) fn abandon(&mut self) {
+        self.merging = None;
+        self.refresh = None;
     }
 
     /// Drops everything that has expired.
@@ -106,7 +113,12 @@ impl Upkeep {
         let Frozen { mem, lsn, .. } = frozen;
         // Only what was acknowledged, or may still be, goes into a run.
         core.acknowledge(lsn)?;
-        let run = if mem.ids() == 0 { None } else { Some(self.write_frozen(core, &mem)?) };
+        // What has expired needs no run: on a full disk there would be no room for it.
+        let expired = mem.ticks.end() + core.window <= core.clock.now();
+        let run = match mem.ids() > 0 && !expired {
+            true => Some(self.write_frozen(core, &mem)?),
+            false => None,
+        };
         let first_segment = self.catalog.manifest.first_segment;
         let sealed = self.install_sealed(core, &mem, run.as_ref());
         if let Err(error) = sealed {
@@ -234,6 +246,14 @@ impl Upkeep {
             return Ok(false);
         };
         let bytes: u64 = manifest.runs.iter().map(|run| run.bytes).sum();
+        let merging = self
+            .merging
+            .as_ref()
+            .map_or(0, |merging| merging.inputs().iter().map(|run| run.bytes()).sum::<u64>());
+        if merging > 0 && bytes + merging > runs_most {
+            self.merging = None;
+            return Ok(true);
+        }
         if bytes <= runs_most || self.is_growing(core, oldest.number) {
             return Ok(false);
         }
@@ -306,6 +326,28 @@ impl Upkeep {
         // seal, and so for itself.
         core.rotate(Some(&due), now)?;
         Ok(true)
+    }
+
+    /// Refreshes and merges. The store can do without: if a run cannot be read or written, both are
+    /// given up until the next opening, and only calls that need the damaged place are told.
+    fn tidy_step(&mut self, core: &Core) -> Result<bool> {
+        if self.gave_up {
+            return Ok(false);
+        }
+        let did = match self.refresh_step(core) {
+            Ok(false) => self.merge_step(core),
+            refreshed => refreshed,
+        };
+        match did {
+            Err(error) if !error.is_transient() && self.catalog.is_settled() => {
+                tracing::error!(%error, "refreshing and merging are given up until reopened");
+                self.gave_up = true;
+                self.abandon();
+                core.log.check()?;
+                Ok(false)
+            }
+            did => did,
+        }
     }
 
     fn refresh_step(&mut self, core: &Core) -> Result<bool> {
@@ -400,7 +442,7 @@ impl Upkeep {
         };
         let bytes = |runs: &[Arc<Run>]| runs.iter().map(|run| run.bytes()).sum::<u64>();
         let all: u64 = manifest.runs.iter().map(|run| run.bytes).sum();
-        if core.options.max_bytes.is_some_and(|most| all + bytes(&inputs) > most * 3 / 4) {
+        if core.options.max_bytes.is_some_and(|most| all + bytes(&inputs) > most / 2) {
             return Ok(());
         }
         let (generation, ticks) = (first.spec().generation, first.ticks());

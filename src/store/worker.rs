@@ -57,6 +57,8 @@ impl Running {
             // A panic of the thread has poisoned the log already.
             let _ = thread.join();
         }
+        // Before the folder is given up: what is under way would touch it when it is dropped.
+        lock(&self.core.upkeep).abandon();
         let finished = self.core.finish();
         *lock(&self.core.lock) = None;
         finished
@@ -139,7 +141,7 @@ fn work(core: &Core) {
 /// The thread that keeps to the interval of `Durability::Interval`, whatever upkeep is busy with.
 fn sync(core: &Core) {
     let Durability::Interval(most) = core.options.durability else { return };
-    while core.sync_bell.wait_for_work(most / 4) {
+    while core.sync_bell.wait_for_work((most / 4).max(Duration::from_millis(1))) {
         // A failure has poisoned the log; the next call is told.
         let _ = core.sync_if_due();
     }

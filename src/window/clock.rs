@@ -21,6 +21,9 @@ pub(crate) struct StoreClock {
 }
 
 impl StoreClock {
+    /// The latest store time, some 290,000 years from now: beyond it there is room for a window.
+    pub(crate) const LATEST: Timestamp = Timestamp::from_micros(u64::MAX / 2);
+
     /// A clock that continues from `high_water`.
     pub(crate) fn new(
         clock: std::sync::Arc<dyn Clock>,
@@ -29,7 +32,7 @@ impl StoreClock {
         high_water: Timestamp,
     ) -> StoreClock {
         let epoch = clock.wall() - clock.monotonic();
-        let high_water = AtomicU64::new(high_water.as_micros());
+        let high_water = AtomicU64::new(high_water.min(StoreClock::LATEST).as_micros());
         StoreClock { clock, source, future_skew, epoch, high_water, disbelieved: AtomicU64::new(0) }
     }
 
@@ -68,7 +71,7 @@ impl StoreClock {
 
     /// Moves store time up to `to`, if that is later, and returns it.
     pub(crate) fn advance(&self, to: Timestamp) -> Timestamp {
-        let to = to.as_micros();
+        let to = to.min(StoreClock::LATEST).as_micros();
         Timestamp::from_micros(self.high_water.fetch_max(to, Ordering::Relaxed).max(to))
     }
 
@@ -86,7 +89,7 @@ impl StoreClock {
     /// events.
     pub(crate) fn time_until(&self, until: Timestamp) -> Option<Duration> {
         match self.source {
-            TimeSource::System => Some(until - self.clock.wall()),
+            TimeSource::System => Some(until - self.believed_wall()),
             TimeSource::Event => None,
         }
     }

@@ -41,6 +41,11 @@ impl MemTable {
         }
     }
 
+    /// The table, from now on for at most `limit` ids.
+    pub(crate) fn with_limit(self, limit: usize) -> MemTable {
+        MemTable { limit, ..self }
+    }
+
     /// Reserves room for `ids` more, unless that would be more than the table takes. An empty table
     /// takes any call.
     pub(crate) fn reserve(&self, ids: usize) -> bool {

@@ -146,7 +146,7 @@ mod tests {
                 None => Ok(()),
                 Some(settled) => {
                     let source = Box::new(Error::Closed);
-                    Err(Error::Interrupted { settled, source })
+                    Err(Error::Interrupted { settled, verdicts: Vec::new(), source })
                 }
             }
         }
