@@ -1,0 +1,135 @@
+//! Defects that a review found, each as the sequence that showed it.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use firstseen::testing::{ManualClock, MemoryDisk, Storage};
+use firstseen::{Builder, Durability, Error, Store, TimeSource, Timestamp, Verdict};
+
+const DIR: &str = "/store";
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn builder(disk: &MemoryDisk) -> Builder {
+    Store::builder().storage(Arc::new(disk.clone())).background(false).memory_budget(32 << 20)
+}
+
+fn ids(range: std::ops::Range<u64>) -> Vec<[u8; 16]> {
+    range.map(|n| u128::from(n).to_be_bytes()).collect()
+}
+
+fn names(disk: &MemoryDisk, ending: &str) -> Vec<String> {
+    let mut names = disk.list(Path::new(DIR)).unwrap();
+    names.retain(|name| name.ends_with(ending));
+    names.sort();
+    names
+}
+
+/// The sync that was due failed after the ids were in the log, and they stayed there.
+#[test]
+fn a_call_refused_for_an_overdue_sync_has_inserted_nothing() {
+    let disk = MemoryDisk::new();
+    let durability = Durability::Interval(Duration::from_nanos(1));
+    let store = builder(&disk).durability(durability).open(DIR).unwrap();
+    store.check_and_insert(&["a"]).unwrap();
+    disk.fail_from(disk.ops(), ErrorKind::Other);
+    store.check_and_insert(&["b"]).unwrap_err();
+    drop(store);
+    disk.heal();
+    let store = builder(&disk).durability(durability).open(DIR).unwrap();
+    assert!(store.check_and_insert(&["b"]).unwrap()[0].is_new());
+}
+
+/// With no bound on the skew, a fresh generation was over before it began, for ever.
+#[test]
+fn the_end_of_time_is_refused_or_believed_only_so_far() {
+    let disk = MemoryDisk::new();
+    let event = || builder(&disk).time(TimeSource::Event);
+    let refused = event().future_skew(Duration::MAX).open(DIR).unwrap_err();
+    assert!(matches!(refused, Error::InvalidOption { option: "future_skew", .. }), "{refused}");
+    let century = HOUR * 24 * 365 * 100;
+    let store = event().future_skew(century).open(DIR).unwrap();
+    assert!(store.check_and_insert_at(&["a"], Timestamp::MAX).unwrap()[0].is_new());
+    assert_eq!(store.stats().disbelieved_times, 1);
+}
+
+/// A longer window counted only until the next opening that did not ask for one.
+#[test]
+fn a_changed_window_survives_a_kill() {
+    let disk = MemoryDisk::new();
+    builder(&disk).window(HOUR).open(DIR).unwrap().close().unwrap();
+    let store = builder(&disk).window(24 * HOUR).open(DIR).unwrap();
+    store.check_and_insert(&["a"]).unwrap();
+    let store = builder(&disk.kill()).open(DIR).unwrap();
+    assert_eq!(store.window(), 24 * HOUR);
+}
+
+/// A merge that was under way when a store was closed removed the run of that number from its
+/// successor's folder when the last handle went.
+#[test]
+fn a_closed_store_leaves_the_folder_to_its_successor() {
+    let disk = MemoryDisk::new();
+    let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+    let open = |background| {
+        let builder = builder(&disk).background(background).clock(Arc::new(clock.clone()));
+        builder.memory_budget(128 << 20).active_ids(170_000).open(DIR).unwrap()
+    };
+    let store = open(true);
+    for from in (0..1_000_000).step_by(50_000) {
+        store.check_and_insert(&ids(from..from + 50_000)).unwrap();
+    }
+    store.seal().unwrap();
+    let sealed = names(&disk, ".run");
+    clock.advance(4 * HOUR);
+    store.check_and_insert(&ids(5_000_000..5_000_001)).unwrap();
+    // Either the merge is under way now, or it is over; both must leave a folder that opens.
+    while names(&disk, ".run") == sealed {
+        std::thread::yield_now();
+    }
+    let other = store.clone();
+    store.close().unwrap();
+    let successor = open(false);
+    successor.check_and_insert(&ids(9_000_000..9_000_100)).unwrap();
+    successor.seal().unwrap();
+    let live = names(&disk, ".run");
+    drop(other);
+    assert_eq!(names(&disk, ".run"), live);
+    successor.close().unwrap();
+    assert!(open(false).contains(&ids(0..10)).unwrap().iter().all(|&known| known));
+}
+
+/// Everything in the log had expired, and to drop it took room that there was not.
+#[test]
+fn an_expired_log_makes_room_on_a_full_disk() {
+    let disk = MemoryDisk::new();
+    let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+    let builder = builder(&disk).active_ids(60_000).clock(Arc::new(clock.clone()));
+    let store = builder.window(8 * HOUR).open(DIR).unwrap();
+    store.check_and_insert(&ids(0..1_000)).unwrap();
+    let path = |name: &String| Path::new(DIR).join(name);
+    let sizes = names(&disk, "").iter().map(|n| disk.open(&path(n)).unwrap().len().unwrap()).sum();
+    disk.set_capacity(Some(sizes));
+    let mut next = 1_000;
+    while store.check_and_insert(&ids(next..next + 1_000)).is_ok() {
+        next += 1_000;
+    }
+    clock.advance(100 * HOUR);
+    store.compact().unwrap();
+    let verdicts = store.check_and_insert(&ids(next..next + 1_000)).unwrap();
+    assert!(verdicts.iter().all(Verdict::is_new));
+}
+
+/// Each replayed table took as few ids as new ones were to take, and as much memory as any.
+#[test]
+fn replaying_for_smaller_tables_takes_no_more_memory() {
+    let disk = MemoryDisk::new();
+    let store = builder(&disk).open(DIR).unwrap();
+    for from in (0..100_000).step_by(100) {
+        store.check_and_insert(&ids(from..from + 100)).unwrap();
+    }
+    store.close().unwrap();
+    let store = builder(&disk).memory_budget(16 << 20).active_ids(1_000).open(DIR).unwrap();
+    let stats = store.stats();
+    assert!(stats.table_memory < 16 << 20, "{stats:?}");
+}
