@@ -49,6 +49,22 @@ fn verify_reports_damage_and_fails() {
 }
 
 #[test]
+fn torn_bytes_are_shown_and_told_when_dropped() {
+    let (folder, db) = with_store(b"a\nb\n");
+    let log = folder.path("db/000000000001.log");
+    let whole = std::fs::read(&log).expect("read");
+    std::fs::write(&log, [&whole[..], &[0xff; 100]].concat()).expect("written");
+    let verified = run(&["verify", "--json", &db], b"").ok().json();
+    assert_eq!((&verified["damages"], &verified["torn_bytes"]), (&0.into(), &100.into()));
+    assert_eq!(run(&["stats", "--json", &db], b"").ok().json()["torn_bytes"], 100);
+    assert!(run(&["stats", &db], b"").ok().text().contains("torn bytes           100"));
+    let ran = dedup(&format!("--db {db} --summary none"), b"a\nc\n").ok();
+    assert_eq!(ran.text(), "c\n");
+    assert!(ran.err.contains("dropped 100 torn bytes"), "{}", ran.err);
+    assert_eq!(dedup(&format!("--db {db} --summary none"), b"a\n").ok().err, "");
+}
+
+#[test]
 fn forgotten_ids_are_new_again() {
     let (folder, db) = with_store(b"a\nb\nc\n");
     let done = run(&["forget", "--json", &db, "--id", "a", "--id", "x"], b"").ok().json();

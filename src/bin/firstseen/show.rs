@@ -80,6 +80,7 @@ pub(crate) fn inspection(found: &Inspection) -> Vec<Fact> {
         Fact::count("runs", found.runs),
         Fact::count("log_segments", found.log_segments),
         Fact::bytes("bytes", found.total_bytes),
+        Fact::bytes("torn_bytes", found.torn_bytes),
         Fact::count("forgotten", found.forgotten),
     ];
     if found.complete_since > Timestamp::MIN {
@@ -95,6 +96,7 @@ pub(crate) fn verified(found: &Verified) -> Vec<Fact> {
         Fact::bytes("bytes", found.bytes),
         Fact::count("records", found.records),
         Fact::count("damages", found.damages),
+        Fact::bytes("torn_bytes", found.torn_bytes),
     ]
 }
 

@@ -15,6 +15,11 @@ use crate::show;
 ///
 /// Prints a line for each damage: the file, the offset, what was expected and found. With --json,
 /// a JSON object a line, the last one being the totals. Exits with 1 if anything is damaged.
+///
+/// Torn bytes are no damage by themselves: what the end of the log holds beyond its last whole
+/// write, and an opening drops. A kill or a power cut in the middle of a write leaves some, and a
+/// store that is being written may show some. A store that was closed has none: bytes of it that
+/// are torn were changed since.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// The folder of the store

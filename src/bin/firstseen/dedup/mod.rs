@@ -70,7 +70,17 @@ fn open(args: &DedupArgs, plan: &Plan, path: &std::path::Path) -> Result<Store> 
         (None, None) => builder = builder.window(RUN_WINDOW),
         (None, Some(_)) => {}
     }
-    Ok(builder.open(path)?)
+    let store = builder.open(path)?;
+    let torn = store.recovery().torn_bytes;
+    if torn > 0 {
+        let place = path.display();
+        let text = "a kill or a power cut may leave some; else the medium has changed";
+        let _ = writeln!(
+            io::stderr(),
+            "firstseen: {place}: dropped {torn} torn bytes at the end of the log; {text}"
+        );
+    }
+    Ok(store)
 }
 
 /// Says what was counted: on standard output with `--count`, else on standard error.
