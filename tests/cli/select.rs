@@ -120,4 +120,9 @@ fn only_the_first_of_many_complaints_are_printed() {
     let ran = dedup("-f 2 --on-error skip", &b"x\n".repeat(50_000)).ok();
     assert_eq!(ran.err.lines().count(), 12, "{}", ran.err);
     assert!(ran.err.contains("50000 skipped"), "{}", ran.err);
+    for (records, lines) in [(10, 11), (11, 12), (30, 12)] {
+        let ran = dedup("-f 2 --on-error skip", &b"x\n".repeat(records)).ok();
+        assert_eq!(ran.err.lines().count(), lines, "{}", ran.err);
+        assert_eq!(ran.err.contains("only counted"), records > 10, "{}", ran.err);
+    }
 }

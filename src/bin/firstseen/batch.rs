@@ -15,9 +15,9 @@ pub(crate) const RECORDS_MAX: usize = 8192;
 pub(crate) enum OnError {
     /// Stop with an error; what came before is printed and remembered
     Fail,
-    /// Leave the record out and say so
+    /// Leave the record out and say so, of the first ten with their lines
     Skip,
-    /// Print the record without judging it and say so
+    /// Print the record without judging it and say so, likewise
     Pass,
 }
 
@@ -66,8 +66,11 @@ pub(crate) struct Batch {
     pub(crate) fatal: Option<Problem>,
 }
 
-/// Problems of a batch that are described; the rest is only counted.
-const PROBLEMS_MAX: usize = 8;
+/// Records without an id that a run describes one by one; the rest is only counted.
+pub(crate) const WARNINGS_MAX: u64 = 10;
+
+/// Problems of a batch that are described: one more, so that a run knows that there is a rest.
+const PROBLEMS_MAX: usize = WARNINGS_MAX as usize + 1;
 
 impl Batch {
     /// Cuts records off the front of `bytes` until the batch is full or no record is complete.

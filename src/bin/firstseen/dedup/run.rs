@@ -11,15 +11,12 @@ use super::order::{self, Order};
 use super::outputs::Outputs;
 use super::progress::Progress;
 use super::report::Counts;
-use crate::batch::{Batch, OnError, Problem, Reader};
+use crate::batch::{Batch, OnError, Problem, Reader, WARNINGS_MAX};
 use crate::block::Block;
 use crate::fail::{Failure, Result};
 use crate::header::Header;
 use crate::input::{self, Input};
 use crate::select::{Framing, Plan, Selectors};
-
-/// Records without an id that are described one by one; the rest is only counted.
-const WARNINGS_MAX: u64 = 10;
 
 /// One run of the command.
 pub(crate) struct Run<'a> {
