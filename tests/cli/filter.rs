@@ -88,6 +88,9 @@ fn exit_codes_tell_what_happened() {
     assert_eq!(dedup("--no-such-option", b"").code, 2);
     assert_eq!(dedup("--json /id --field 1", b"").code, 2);
     assert_eq!(dedup("--window 5", b"").code, 2);
+    assert_eq!(dedup("-d ,", b"a,b\n").code, 2, "it would be ignored");
+    assert_eq!(dedup("-d , --json /id", b"").code, 2);
+    dedup("-d , --time 2", b"a,1767398400\n").ok();
     let ran = dedup("no-such-file", b"");
     assert_eq!(ran.code, 1);
     assert!(ran.err.starts_with("firstseen: cannot open no-such-file: "), "{}", ran.err);

@@ -105,6 +105,13 @@ impl Plan {
         if !selection.field.is_empty() && !selection.column.is_empty() {
             return Err(Failure::Usage("--field and --column exclude each other".to_owned()));
         }
+        let delimited = selection.csv
+            || !selection.field.is_empty()
+            || (time.is_some() && pointers.is_empty());
+        if selection.delimiter.is_some() && !delimited {
+            let text = "--delimiter needs --field, --csv, or --time with a field number";
+            return Err(Failure::Usage(text.to_owned()));
+        }
         let fields = selection.field.iter().map(|field| Wanted::Field(field.get() - 1));
         let columns = selection.column.iter().cloned().map(Wanted::Column);
         let pointers_wanted = pointers.iter().cloned().map(Wanted::Pointer);
