@@ -111,6 +111,27 @@ fn an_export_can_be_imported() {
 }
 
 #[test]
+fn a_failed_export_leaves_no_file() {
+    let folder = Folder::new();
+    let file = folder.arg("file");
+    assert_eq!(run(&["export", &folder.arg("nothing"), "--output", &file], b"").code, 1);
+    assert!(!folder.path("file").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_output_of_a_dump_is_called_so() {
+    let (_folder, db) = with_store(b"a\n");
+    let lines: String = (0..1000).map(|n| format!("{n}\n")).collect();
+    dedup(&format!("--db {db}"), lines.as_bytes()).ok();
+    let full = std::fs::File::create("/dev/full").expect("a device");
+    let output = firstseen().args(["dump", &db]).stdout(full).output().expect("runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.starts_with("firstseen: cannot write standard output: "), "{said}");
+}
+
+#[test]
 fn a_live_store_can_be_looked_at_and_copied_but_not_opened_twice() {
     let folder = Folder::new();
     let db = folder.arg("db");

@@ -26,14 +26,17 @@ pub(crate) struct DumpArgs {
 
 pub(crate) fn run(args: &DumpArgs) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut closed = false;
+    // Of the output, not of the store: told apart here.
+    let mut failed = None;
     let dumped = firstseen::offline::dump(&args.dir, &mut |record| {
-        let written = print(&mut out, &record, args.json);
-        closed = written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
-        written
+        print(&mut out, &record, args.json).map_err(|error| {
+            let kind = error.kind();
+            failed = Some(Failure::from(error));
+            io::Error::from(kind)
+        })
     });
-    if closed {
-        return Err(Failure::BrokenPipe);
+    if let Some(failure) = failed {
+        return Err(failure);
     }
     dumped?;
     Ok(out.flush()?)

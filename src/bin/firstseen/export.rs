@@ -42,7 +42,14 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     let fail = |verb, error| Failure::io(verb, output.display(), &error);
     let file = File::create_new(output).map_err(|error| fail("create", error))?;
     let mut out = BufWriter::new(file);
-    let records = export(&args.dir, &mut out)?;
+    let records = match export(&args.dir, &mut out) {
+        Ok(records) => records,
+        Err(failure) => {
+            // Best effort. Left there, it would stand in the way of the next attempt.
+            let _ = std::fs::remove_file(output);
+            return Err(failure);
+        }
+    };
     let file = out.into_inner().map_err(|error| fail("write", error.into_error()))?;
     file.sync_all().map_err(|error| fail("sync", error))?;
     let bytes = file.metadata().map_err(|error| fail("read", error))?.len();
