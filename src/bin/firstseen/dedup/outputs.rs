@@ -32,6 +32,11 @@ impl Outputs {
         Ok(Outputs { stdout, inverted: args.only_duplicates, duplicates, late })
     }
 
+    /// Whether records go to standard output.
+    pub(crate) fn prints(&self) -> bool {
+        self.stdout.is_some()
+    }
+
     /// Puts the header at the head of every output.
     pub(crate) fn put_header(&mut self, header: &[u8]) {
         for sink in self.all() {

@@ -20,8 +20,9 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// `total` is the size of the input on disk, where it is known; `read` counts up to it.
-    pub(crate) fn new(total: Option<u64>, read: Rc<Cell<u64>>) -> Progress {
-        if !io::stderr().is_terminal() || io::stdout().is_terminal() {
+    /// `prints` says that records go to standard output meanwhile.
+    pub(crate) fn new(total: Option<u64>, read: Rc<Cell<u64>>, prints: bool) -> Progress {
+        if !io::stderr().is_terminal() || (prints && io::stdout().is_terminal()) {
             return Progress { bar: ProgressBar::hidden(), read };
         }
         let template = if total.is_some() {

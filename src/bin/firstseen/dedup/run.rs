@@ -64,7 +64,8 @@ impl<'a> Run<'a> {
     pub(crate) fn all(mut self, files: &[PathBuf]) -> Result<Counts> {
         let files = input::or_stdin(files);
         let read = Rc::new(Cell::new(0));
-        let progress = Progress::new(input::total_size(&files), Rc::clone(&read));
+        let total = input::total_size(&files);
+        let progress = Progress::new(total, Rc::clone(&read), self.outputs.prints());
         let result = files.iter().try_for_each(|path| self.one(path, &read, &progress));
         progress.finish();
         result?;
