@@ -51,6 +51,15 @@ fn records_longer_than_a_block_are_records() {
 }
 
 #[test]
+fn a_record_that_is_too_long_is_named_by_its_line() {
+    let input = [&b"a\nb\n"[..], &vec![b'x'; 65 << 20]].concat();
+    let ran = dedup("", &input);
+    assert_eq!((ran.code, ran.text()), (1, "a\nb\n"));
+    let said = "firstseen: cannot read standard input from line 3 on: a record longer than 64 MiB\n";
+    assert_eq!(ran.err, said);
+}
+
+#[test]
 fn many_batches_keep_the_order() {
     let lines = |range: std::ops::Range<u32>| -> Vec<u8> {
         range.flat_map(|n| format!("{:x}\n", n.wrapping_mul(2_654_435_761)).into_bytes()).collect()

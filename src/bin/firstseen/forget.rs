@@ -112,7 +112,7 @@ fn from_file(
         } else if block.at_end() {
             return Ok(());
         } else {
-            input.fill(&mut block)?;
+            input.fill(&mut block, line)?;
         }
     }
 }

@@ -26,7 +26,7 @@ impl Header {
             if found.is_some() || block.at_end() {
                 return Ok(found);
             }
-            input.fill(block)?;
+            input.fill(block, 1)?;
         }
     }
 

@@ -18,7 +18,8 @@ const AFTER: &str = "\
 The id is the whole line, without its newline or CRLF, unless one of the options under 'The id' \
 says otherwise. A record whose field, column or value is missing or empty has no id; an empty line \
 is an id like any other. JSON strings and numbers are ids by their text, so 7 and \"7\" are one. \
-Records are printed byte for byte as they were read, in order; the header of CSV input comes first.
+Records are printed byte for byte as they were read, in order; the header of CSV input comes first. \
+A record is at most 64 MiB long.
 
 What a kill or a crash leaves behind, with --db:
   --order output-first   A batch (up to 8192 records) is judged, printed and flushed, and only then

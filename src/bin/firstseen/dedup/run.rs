@@ -85,7 +85,7 @@ impl<'a> Run<'a> {
             if self.block.at_end() {
                 return Ok(());
             }
-            input.fill(&mut self.block)?;
+            input.fill(&mut self.block, line)?;
         }
     }
 

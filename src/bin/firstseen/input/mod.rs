@@ -26,10 +26,13 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Reads on into `block`.
-    pub(crate) fn fill(&mut self, block: &mut Block) -> Result<()> {
+    /// Reads on into `block`, which begins with the record at `line`.
+    pub(crate) fn fill(&mut self, block: &mut Block, line: u64) -> Result<()> {
         let filled = block.fill(&mut self.reader, self.is_file);
-        filled.map_err(|error| Failure::Run(format!("cannot read {}: {error}", self.name)))
+        filled.map_err(|error| {
+            let name = &self.name;
+            Failure::Run(format!("cannot read {name} from line {line} on: {error}"))
+        })
     }
 
     /// The place of a record for messages: "FILE: line N". Records that are not lines are counted.
