@@ -114,6 +114,22 @@ fn an_output_may_not_be_an_input() {
     assert_eq!((ran.code, &folder.read("log")[..]), (2, &b"a\n"[..]));
 }
 
+#[cfg(unix)]
+#[test]
+fn an_output_may_not_be_what_the_shell_has_opened() {
+    let folder = Folder::new();
+    let file = folder.write("log", b"a\na\n");
+    let open = || std::fs::File::options().read(true).append(true).open(&file).expect("opens");
+    let with = |stdin: Stdio, stdout: Stdio| {
+        let args = ["dedup", "--duplicates", &file];
+        let output = firstseen().args(args).stdin(stdin).stdout(stdout).output().expect("runs");
+        output.status.code()
+    };
+    assert_eq!(with(open().into(), Stdio::null()), Some(2));
+    assert_eq!(with(Stdio::null(), open().into()), Some(2));
+    assert_eq!(folder.read("log"), b"a\na\n");
+}
+
 #[test]
 fn a_closed_output_is_no_failure() {
     let mut command = firstseen();

@@ -1,5 +1,6 @@
 //! The outputs of a run, and which record goes where.
 
+use std::io;
 use std::path::Path;
 
 use firstseen::Verdict;
@@ -8,6 +9,7 @@ use super::args::DedupArgs;
 use super::report::Counts;
 use crate::batch::Batch;
 use crate::fail::{Failure, Result};
+use crate::input::is_stdin;
 use crate::sink::Sink;
 
 /// Where first-seen, duplicate and late records go; nowhere if there is no sink.
@@ -117,6 +119,32 @@ pub(crate) fn check_paths(args: &DedupArgs) -> Result<()> {
             let text = format!("{} is both input and output", input.display());
             return Err(Failure::Usage(text));
         }
+        let reads_stdin = args.files.is_empty() || args.files.iter().any(|file| is_stdin(file));
+        if reads_stdin && is_stream(output, io::stdin()) {
+            let text = format!("{} is both standard input and output", output.display());
+            return Err(Failure::Usage(text));
+        }
+        if !args.count && is_stream(output, io::stdout()) {
+            let text = format!("{} is standard output as well", output.display());
+            return Err(Failure::Usage(text));
+        }
     }
     Ok(())
+}
+
+/// Whether `path` is the file that the shell has opened as this stream.
+#[cfg(unix)]
+fn is_stream(path: &Path, stream: impl std::os::fd::AsFd) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let opened = stream.as_fd().try_clone_to_owned();
+    let opened = opened.and_then(|stream| std::fs::File::from(stream).metadata());
+    let (Ok(opened), Ok(named)) = (opened, path.metadata()) else {
+        return false;
+    };
+    named.is_file() && (opened.dev(), opened.ino()) == (named.dev(), named.ino())
+}
+
+#[cfg(not(unix))]
+fn is_stream<S>(_: &Path, _: S) -> bool {
+    false
 }
