@@ -55,7 +55,8 @@ fn a_record_that_is_too_long_is_named_by_its_line() {
     let input = [&b"a\nb\n"[..], &vec![b'x'; 65 << 20]].concat();
     let ran = dedup("", &input);
     assert_eq!((ran.code, ran.text()), (1, "a\nb\n"));
-    let said = "firstseen: cannot read standard input from line 3 on: a record longer than 64 MiB\n";
+    let said =
+        "firstseen: cannot read standard input from line 3 on: a record longer than 64 MiB\n";
     assert_eq!(ran.err, said);
 }
 

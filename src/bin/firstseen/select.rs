@@ -105,9 +105,8 @@ impl Plan {
         if !selection.field.is_empty() && !selection.column.is_empty() {
             return Err(Failure::Usage("--field and --column exclude each other".to_owned()));
         }
-        let delimited = selection.csv
-            || !selection.field.is_empty()
-            || (time.is_some() && pointers.is_empty());
+        let delimited =
+            selection.csv || !selection.field.is_empty() || (time.is_some() && pointers.is_empty());
         if selection.delimiter.is_some() && !delimited {
             let text = "--delimiter needs --field, --csv, or --time with a field number";
             return Err(Failure::Usage(text.to_owned()));
