@@ -271,6 +271,16 @@ impl Upkeep {
         frozen.chain([view.active.generation]).any(|growing| growing == generation)
     }
 
+    /// When the first generation after `generation` started, in runs or in memory.
+    fn start_of_next(&self, core: &Core, generation: u64) -> Option<Timestamp> {
+        let view = core.gate.enter();
+        let tables = view.frozen.iter().map(|frozen| &frozen.mem).chain([&view.active]);
+        let tables = tables.map(|mem| (mem.generation, mem.ticks.base));
+        let runs = self.catalog.manifest.generations.iter().map(|g| (g.number, g.ticks.base));
+        let after = tables.chain(runs).filter(|&(number, _)| number > generation);
+        after.map(|(_, base)| base).min()
+    }
+
     fn drop_generation(
         &mut self,
         core: &Core,
@@ -280,11 +290,7 @@ impl Upkeep {
         if self.merging.as_ref().is_some_and(|m| m.inputs()[0].spec().generation == oldest.number) {
             self.merging = None;
         }
-        let next = self.catalog.manifest.generations.get(1).map(|next| next.ticks.base);
-        let next = next.unwrap_or_else(|| {
-            let view = core.gate.enter();
-            view.frozen.last().map_or(view.active.ticks.base, |frozen| frozen.mem.ticks.base)
-        });
+        let next = self.start_of_next(core, oldest.number).unwrap_or(oldest.ticks.end());
         // The next one may have been begun in the very microsecond of this one's last id.
         let next = next.max(oldest.ticks.base) + Duration::from_micros(1);
         let complete_since = oldest.ticks.end().min(next).min(now + Duration::from_micros(1));
