@@ -133,3 +133,18 @@ fn replaying_for_smaller_tables_takes_no_more_memory() {
     let stats = store.stats();
     assert!(stats.table_memory < 16 << 20, "{stats:?}");
 }
+
+/// Nothing behind the damage said that it had been durable, so it was taken for a torn tail.
+#[test]
+fn rot_in_the_log_of_a_closed_store_is_an_error() {
+    let disk = MemoryDisk::new();
+    let store = builder(&disk).open(DIR).unwrap();
+    for from in (0..10_000).step_by(1_000) {
+        store.check_and_insert(&ids(from..from + 1_000)).unwrap();
+    }
+    store.close().unwrap();
+    let log = Path::new(DIR).join(&names(&disk, ".log")[0]);
+    disk.open_write(&log).unwrap().write_at(&[0x55; 8], 90_000).unwrap();
+    let refused = builder(&disk).open(DIR).unwrap_err();
+    assert!(matches!(refused, Error::Corrupt(_)), "{refused}");
+}

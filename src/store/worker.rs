@@ -8,9 +8,10 @@ use super::core::Core;
 use super::upkeep::Step;
 use crate::config::Durability;
 use crate::error::{Error, Result};
+use crate::format::frame::{FrameBuffer, FrameKind};
 use crate::format::names;
 use crate::format::segment::BYTES as SEGMENT_HEADER;
-use crate::log::Need;
+use crate::log::{Need, Segment};
 use crate::sync::{Mutex, lock};
 
 /// How long upkeep waits after a failure that may pass, unless a caller asks sooner.
@@ -83,6 +84,9 @@ impl Core {
         drop(rotation);
         self.log.wait(self.log.staged(), Need::Synced)?;
         let unused = segment.as_ref().is_some_and(|s| s.content_len() == SEGMENT_HEADER as u64);
+        if let Some(segment) = segment.as_ref().filter(|_| !unused) {
+            self.vouch_for(segment)?;
+        }
         last_segment -= u64::from(unused);
         let facts = self.manifest_facts()?;
         lock(&self.upkeep).catalog.install(|manifest| {
@@ -97,6 +101,20 @@ impl Core {
             Some(segment) => segment.trim(),
             None => Ok(()),
         }
+    }
+
+    /// Ends a synced segment with an empty frame that says so of all before it. Without one, damage
+    /// to the frames behind the last statement would look like a torn tail.
+    fn vouch_for(&self, segment: &Arc<Segment>) -> Result<()> {
+        let mut frame = FrameBuffer::default();
+        frame.start();
+        frame.seal(FrameKind::Forget, self.clock.high_water(), 0, &[]);
+        // On a full disk the segment goes without: nothing depends on it.
+        if !segment.reserve(frame.len() as u64) {
+            return Ok(());
+        }
+        let lsn = self.log.stage(segment, &mut frame);
+        self.log.wait(lsn, Need::Synced)
     }
 
     /// Drops what has expired.
