@@ -105,7 +105,7 @@ impl Core {
 
     /// Ends a synced segment with an empty frame that says so of all before it. Without one, damage
     /// to the frames behind the last statement would look like a torn tail.
-    fn vouch_for(&self, segment: &Arc<Segment>) -> Result<()> {
+    fn vouch_for(&self, segment: &crate::sync::Arc<Segment>) -> Result<()> {
         let mut frame = FrameBuffer::default();
         frame.start();
         frame.seal(FrameKind::Forget, self.clock.high_water(), 0, &[]);
