@@ -1,6 +1,6 @@
 //! Forgetting ids on demand.
 
-use super::batch::{Moments, Scratch};
+use super::call::{Call, Scratch};
 use super::core::Core;
 use crate::error::Result;
 use crate::format::frame::{FrameBuffer, FrameKind, call_len_max};
@@ -18,7 +18,7 @@ impl Core {
         self.sync_if_overdue()?;
         let now = self.clock.now();
         let mut verdicts = Vec::with_capacity(ids.len());
-        self.look(ids, Moments::Same(now), scratch, &mut verdicts)?;
+        self.look(Call::at(ids, now), scratch, &mut verdicts)?;
         let known =
             ids.iter().zip(&verdicts).filter(|(_, v)| matches!(v, Verdict::Duplicate { .. }));
         let mut known: Vec<Fingerprint> = known.map(|(&id, _)| id).collect();

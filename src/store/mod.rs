@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `options` | what can be chosen at opening |
 //! | `open`, `recover` | opening and recovery, in numbered steps |
-//! | `batch` | the way of one call |
+//! | `call` | the way of one call |
 //! | `rotation` | making room: log space, a fresh table, the next generation |
 //! | `upkeep`, `worker` | seal, expire, merge, refresh, and the thread that does them |
 //! | `layout` | what a folder holds, read as it stands |
@@ -12,8 +12,8 @@
 //! | `forget` | forgetting ids on demand |
 //! | `core`, `bell`, `counters`, `stats`, `metrics` | what they share, and what is told of it |
 
-mod batch;
 mod bell;
+mod call;
 pub(crate) mod catalog;
 mod core;
 mod counters;
@@ -41,7 +41,7 @@ use crate::sync::lock;
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
 
-use self::batch::{Moments, Scratch};
+use self::call::{Call, Moments, Scratch};
 pub use self::open::{ClockCheck, Recovery};
 pub use self::options::Builder;
 pub use self::stats::Stats;
@@ -329,13 +329,7 @@ impl Store {
         ids: &[I],
         times: Option<&[Timestamp]>,
         out: &mut Vec<Verdict>,
-        settle: impl Fn(
-            &core::Core,
-            &[crate::key::Fingerprint],
-            Moments<'_>,
-            &mut Scratch,
-            &mut Vec<Verdict>,
-        ) -> Result<()>,
+        settle: impl Fn(&core::Core, Call<'_>, &mut Scratch, &mut Vec<Verdict>) -> Result<()>,
     ) -> Result<()> {
         let core = self.core();
         out.clear();
@@ -357,7 +351,8 @@ impl Store {
                 }
                 None => Moments::Same(core.clock.now()),
             };
-            let settled = settle(core, &fingerprints, moments, scratch, out);
+            let call = Call { ids: &fingerprints, moments };
+            let settled = settle(core, call, scratch, out);
             scratch.fingerprints = fingerprints;
             scratch.moments = each;
             settled

@@ -10,7 +10,7 @@
 //! * *Rotation*: a table is frozen only when no reader is between looking an id up and inserting it,
 //!   so no id is inserted both in the old table and in the new one.
 //! * *Acknowledging somebody else's insert*: whoever found an id in a table waits for the readers
-//!   that were inside at that time ([`Gate::in_flight`]); one of them may have inserted it and not
+//!   that were inside at that time ([`Gate::readers`]); one of them may have inserted it and not
 //!   yet handed it to the log.
 
 #![allow(unsafe_code)]
@@ -91,15 +91,15 @@ impl<T> Gate<T> {
     }
 
     /// Remembers which readers are inside now.
-    pub(crate) fn in_flight(&self) -> InFlight {
-        InFlight { seen: std::array::from_fn(|i| self.slots[i].load(Ordering::SeqCst)) }
+    pub(crate) fn readers(&self) -> Readers {
+        Readers { seen: std::array::from_fn(|i| self.slots[i].load(Ordering::SeqCst)) }
     }
 
-    /// Waits until every reader that was inside when `in_flight` was taken, but for the caller's own
+    /// Waits until every reader that was inside when `readers` was taken, but for the caller's own
     /// `except`, has left.
-    pub(crate) fn wait_for(&self, in_flight: &InFlight, except: usize) {
+    pub(crate) fn wait_for(&self, readers: &Readers, except: usize) {
         let backoff = Backoff::new();
-        for (i, (slot, &seen)) in self.slots.iter().zip(&in_flight.seen).enumerate() {
+        for (i, (slot, &seen)) in self.slots.iter().zip(&readers.seen).enumerate() {
             // Partner: the release in `leave`.
             while i != except && seen & 1 == 1 && slot.load(Ordering::Acquire) == seen {
                 wait(&backoff);
@@ -184,7 +184,7 @@ impl<T> Drop for Inside<'_, T> {
 
 /// The readers that were inside at one moment.
 #[derive(Debug)]
-pub(crate) struct InFlight {
+pub(crate) struct Readers {
     seen: [u64; SLOTS],
 }
 
@@ -267,9 +267,9 @@ mod tests {
             })
         };
         entered.1.recv().unwrap();
-        let in_flight = gate.in_flight();
+        let readers = gate.readers();
         leave.0.send(()).unwrap();
-        gate.wait_for(&in_flight, mine.slot());
+        gate.wait_for(&readers, mine.slot());
         other.join().unwrap();
     }
 }

@@ -96,9 +96,9 @@ fn waiting_for_those_inside_shows_what_they_did_later() {
         };
         let inside = gate.enter();
         if inside.load(Ordering::Acquire) {
-            let (slot, in_flight) = (inside.slot(), gate.in_flight());
+            let (slot, readers) = (inside.slot(), gate.readers());
             drop(inside);
-            gate.wait_for(&in_flight, slot);
+            gate.wait_for(&readers, slot);
             assert_eq!(staged.get(), 1);
         } else {
             drop(inside);
@@ -119,9 +119,9 @@ fn the_wait_is_for_the_readers_of_then() {
             })
             .collect();
         let inside = gate.enter();
-        let (slot, in_flight) = (inside.slot(), gate.in_flight());
+        let (slot, readers) = (inside.slot(), gate.readers());
         drop(inside);
-        gate.wait_for(&in_flight, slot);
+        gate.wait_for(&readers, slot);
         others.into_iter().for_each(|other| other.join().unwrap());
     });
 }

@@ -1,0 +1,177 @@
+//! A call that inserts, piece by piece.
+
+use super::super::core::Core;
+use super::super::counters::Tally;
+use super::{AHEAD, Call, Moments, Scratch};
+use crate::config::TimeSource;
+use crate::error::{Error, Result};
+use crate::format::frame::{FrameKind, call_len_max};
+use crate::index::Insert;
+use crate::log::Lsn;
+use crate::time::Timestamp;
+use crate::verdict::Verdict;
+use crate::window::{Again, OpenForgotten, View};
+
+impl Core {
+    /// Settles all ids, inserting the new ones. On an error `out` has the verdicts that stand.
+    pub(crate) fn insert(
+        &self,
+        call: Call<'_>,
+        scratch: &mut Scratch,
+        out: &mut Vec<Verdict>,
+    ) -> Result<()> {
+        let mut settled = 0;
+        while settled < call.ids.len() {
+            let before = out.len();
+            if let Err(source) = self.insert_piece(call.piece(settled), scratch, out) {
+                out.truncate(before);
+                return Err(match settled {
+                    0 => source,
+                    _ => Error::Interrupted {
+                        settled,
+                        verdicts: Vec::new(),
+                        source: Box::new(source),
+                    },
+                });
+            }
+            settled += out.len() - before;
+        }
+        Ok(())
+    }
+
+    fn insert_piece(
+        &self,
+        call: Call<'_>,
+        scratch: &mut Scratch,
+        out: &mut Vec<Verdict>,
+    ) -> Result<()> {
+        self.sync_if_overdue()?;
+        let (ids, now) = (call.ids.len(), call.moments.at(0).now);
+        let room = self.enter_with_room(ids, now, call_len_max(ids))?;
+        let view = &*room.inside;
+        let call = call.before(view.active.ticks.end());
+        let first = out.len();
+        let mut tally = Tally::default();
+        let mut forgotten = (!self.forgotten.is_empty()).then(|| self.forgotten.open());
+        let decided = |id| forgotten.as_ref().is_some_and(|f| f.decides(id));
+        let classified = self.classify(view, call, &decided, scratch, out, &mut tally);
+        if let Err(error) = classified {
+            self.give_back(&room, 0, 0);
+            return Err(error);
+        }
+        let now = call.last();
+        // Only events move store time by something that a reopen could not know.
+        let moves_time = self.clock.source() == TimeSource::Event && now > self.clock.high_water();
+        self.clock.advance(now);
+        scratch.frame.start();
+        scratch.ticks.clear();
+        scratch.let_in.clear();
+        let verdicts = &mut out[first..];
+        if let Some(forgotten) = &mut forgotten {
+            self.let_in_again(view, call, forgotten, scratch, verdicts, &mut tally);
+        }
+        self.insert_unknown(view, call, scratch, verdicts, &mut tally);
+        let lsn = self.stage(view, now, moves_time, scratch);
+        tally.new = scratch.frame.ids() as u64;
+        let used = lsn.map_or(0, |_| scratch.frame.len() as u64);
+        drop(forgotten);
+        self.give_back(&room, scratch.frame.ids(), used);
+        self.counters.add_call(call.ids.len(), &tally);
+        self.leave(room.inside, lsn, &tally)
+    }
+
+    /// Decides the ids that were told to be forgotten: the set of them is the only arbiter.
+    fn let_in_again(
+        &self,
+        view: &View,
+        call: Call<'_>,
+        forgotten: &mut OpenForgotten<'_>,
+        scratch: &mut Scratch,
+        verdicts: &mut [Verdict],
+        tally: &mut Tally,
+    ) {
+        for (i, &id) in call.ids.iter().enumerate() {
+            let now = call.moments.at(i).now;
+            if verdicts[i] != Verdict::New {
+                continue;
+            }
+            match forgotten.look(id, now, self.window) {
+                Again::NotForgotten => {}
+                Again::Since(first_seen) => {
+                    tally.rests_on_log = true;
+                    verdicts[i] = Verdict::Duplicate { first_seen };
+                }
+                Again::Free => {
+                    forgotten.let_in(id, now);
+                    scratch.frame.push(id);
+                    if matches!(call.moments, Moments::Each(_)) {
+                        scratch.ticks.push(view.active.ticks.tick_of(now));
+                    }
+                    scratch.let_in.push(u32::try_from(i).expect("pieces are bounded"));
+                }
+            }
+        }
+    }
+
+    /// Inserts the ids that nothing older knows, in order.
+    fn insert_unknown(
+        &self,
+        view: &View,
+        call: Call<'_>,
+        scratch: &mut Scratch,
+        verdicts: &mut [Verdict],
+        tally: &mut Tally,
+    ) {
+        let (mem, ticks) = (&*view.active, view.active.ticks);
+        let same = match call.moments {
+            Moments::Same(now) => Some(ticks.tick_of(now)),
+            Moments::Each(_) => None,
+        };
+        let mut let_in = scratch.let_in.iter().map(|&i| i as usize).peekable();
+        call.ids.iter().take(AHEAD).for_each(|&id| mem.table.prefetch(id));
+        for (i, &id) in call.ids.iter().enumerate() {
+            if let Some(&ahead) = call.ids.get(i + AHEAD) {
+                mem.table.prefetch(ahead);
+            }
+            if let_in.next_if_eq(&i).is_some() || verdicts[i] != Verdict::New {
+                continue;
+            }
+            let tick = same.unwrap_or_else(|| ticks.tick_of(call.moments.at(i).now));
+            match mem.table.insert(id, tick) {
+                Insert::Inserted => {
+                    scratch.frame.push(id);
+                    if same.is_none() {
+                        scratch.ticks.push(tick);
+                    }
+                }
+                Insert::Present { tick } => {
+                    tally.rests_on_log = true;
+                    verdicts[i] = Verdict::Duplicate { first_seen: ticks.start_of(tick) };
+                }
+            }
+        }
+    }
+
+    /// Hands what was let in to the log, as one frame. A call that let nothing in and yet moved store
+    /// time leaves an empty one, so that time does not run backwards across a kill.
+    fn stage(
+        &self,
+        view: &View,
+        now: Timestamp,
+        moves_time: bool,
+        scratch: &mut Scratch,
+    ) -> Option<Lsn> {
+        if scratch.frame.ids() == 0 && !moves_time {
+            return None;
+        }
+        let segment = view.segment.as_ref().expect("room was reserved in it");
+        let tick = scratch.ticks.first().copied();
+        let tick = tick.unwrap_or_else(|| view.active.ticks.tick_of(now));
+        if scratch.ticks.iter().all(|&other| other == tick) {
+            scratch.frame.seal(FrameKind::Ids, now, tick, &[]);
+        } else {
+            scratch.frame.seal(FrameKind::TimedIds, now, tick, &scratch.ticks);
+        }
+        Some(self.log.stage(segment, &mut scratch.frame))
+    }
+}

@@ -1,0 +1,243 @@
+//! Looking ids up: in what is older than the active table, and in all of it for a look that inserts
+//! nothing.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use super::super::core::Core;
+use super::super::counters::Tally;
+use super::{AHEAD, Call, Moments, Scratch};
+use crate::error::Result;
+use crate::filter::WindowFilter;
+use crate::key::Fingerprint;
+use crate::time::Timestamp;
+use crate::verdict::Verdict;
+use crate::window::{Again, MemTable, Sighting, View};
+
+/// How many ids' places in a run are asked for at once.
+const GROUP: usize = 32;
+
+impl Core {
+    /// Gives the verdicts that [`Core::insert`] would, inserting nothing.
+    pub(crate) fn look(
+        &self,
+        call: Call<'_>,
+        scratch: &mut Scratch,
+        out: &mut Vec<Verdict>,
+    ) -> Result<()> {
+        self.check_usable()?;
+        let first = out.len();
+        let mut tally = Tally::default();
+        let inside = self.gate.enter();
+        let forgotten = (!self.forgotten.is_empty()).then(|| self.forgotten.open());
+        let decided = |id| forgotten.as_ref().is_some_and(|f| f.decides(id));
+        self.classify(&inside, call, &decided, scratch, out, &mut tally)?;
+        for (i, &id) in call.ids.iter().enumerate() {
+            let (verdict, moment) = (&mut out[first + i], call.moments.at(i));
+            if *verdict != Verdict::New {
+                continue;
+            }
+            if let Some(Again::Since(first_seen)) =
+                forgotten.as_ref().map(|f| f.look(id, moment.now, self.window))
+            {
+                tally.rests_on_log = true;
+                *verdict = Verdict::Duplicate { first_seen };
+            } else if !decided(id)
+                && let Some(found) = inside.active.sighting(id)
+                // Looking does not start a generation, so the active one may be long over.
+                && self.counts(found, moment.now)
+            {
+                tally.rests_on_log = true;
+                *verdict = Verdict::Duplicate { first_seen: found.first_seen() };
+            }
+        }
+        drop(forgotten);
+        self.counters.add_lookups(&tally);
+        self.leave(inside, None, &tally)
+    }
+
+    /// Like [`Core::look`], and an id that is twice among the ids is a duplicate of itself.
+    pub(crate) fn look_in_order(
+        &self,
+        call: Call<'_>,
+        scratch: &mut Scratch,
+        out: &mut Vec<Verdict>,
+    ) -> Result<()> {
+        let first = out.len();
+        self.look(call, scratch, out)?;
+        let mut ticks = self.gate.enter().active.ticks;
+        let mut seen: HashMap<Fingerprint, Sighting> = HashMap::new();
+        for (i, &id) in call.ids.iter().enumerate() {
+            let (verdict, now) = (&mut out[first + i], call.moments.at(i).now);
+            if now >= ticks.end() {
+                ticks = self.ticks_from(now);
+            }
+            if *verdict != Verdict::New {
+                continue;
+            }
+            match seen.entry(id) {
+                Entry::Occupied(entry) if self.counts(*entry.get(), now) => {
+                    let first_seen = entry.get().first_seen();
+                    *verdict = Verdict::Duplicate { first_seen };
+                }
+                entry => {
+                    entry.insert_entry(Sighting::new(ticks, ticks.tick_of(now)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks ids up in everything older than the active table. Appends a verdict for each: `New`
+    /// where nothing was found.
+    pub(in crate::store) fn classify(
+        &self,
+        view: &View,
+        call: Call<'_>,
+        decided: &dyn Fn(Fingerprint) -> bool,
+        scratch: &mut Scratch,
+        out: &mut Vec<Verdict>,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        // Since the times were judged, others may have moved store time on, and upkeep may have
+        // dropped what these ids would have been found in. What the view still has is known.
+        let known_from = self.known_from(self.clock.high_water());
+        let first = out.len();
+        let ids = call.ids;
+        out.resize(first + ids.len(), Verdict::New);
+        let verdicts = &mut out[first..];
+        if let Moments::Each(moments) = call.moments {
+            for (verdict, moment) in verdicts.iter_mut().zip(moments) {
+                let late = (moment.time < known_from).then(|| known_from - moment.time);
+                if let Some(by) = moment.late.or(late) {
+                    *verdict = Verdict::Late { by };
+                    tally.late += 1;
+                }
+            }
+        }
+        for mem in view.frozen_apart() {
+            self.look_in_table(mem, call, None, verdicts, tally);
+        }
+        filter_batch(&view.filter, ids, verdicts, &mut scratch.maybe);
+        if !self.forgotten.is_empty() {
+            scratch.maybe.retain(|&i| !decided(ids[i as usize]));
+            for (verdict, &id) in verdicts.iter_mut().zip(ids) {
+                if verdict.is_duplicate() && decided(id) {
+                    *verdict = Verdict::New;
+                }
+            }
+        }
+        tally.filter_negatives += (ids.len() - scratch.maybe.len()) as u64;
+        if scratch.maybe.is_empty() {
+            return Ok(());
+        }
+        let maybe = std::mem::take(&mut scratch.maybe);
+        for mem in view.frozen_behind() {
+            self.look_in_table(mem, call, Some(&maybe), verdicts, tally);
+        }
+        scratch.maybe = maybe;
+        self.look_in_runs(view, call, scratch, verdicts, tally)
+    }
+
+    /// Looks ids, all or those at the indices `only`, up in a frozen table.
+    fn look_in_table(
+        &self,
+        mem: &MemTable,
+        call: Call<'_>,
+        only: Option<&[u32]>,
+        verdicts: &mut [Verdict],
+        tally: &mut Tally,
+    ) {
+        let Call { ids, moments } = call;
+        let count = only.map_or(ids.len(), <[u32]>::len);
+        let index = |k: usize| only.map_or(k, |only| only[k] as usize);
+        (0..count.min(AHEAD)).for_each(|k| mem.table.prefetch(ids[index(k)]));
+        for k in 0..count {
+            if k + AHEAD < count {
+                mem.table.prefetch(ids[index(k + AHEAD)]);
+            }
+            let i = index(k);
+            if verdicts[i] == Verdict::New
+                && let Some(found) = mem.sighting(ids[i])
+                && self.counts(found, moments.at(i).now)
+            {
+                tally.rests_on_log = true;
+                verdicts[i] = Verdict::Duplicate { first_seen: found.first_seen() };
+            }
+        }
+    }
+
+    /// Looks the ids that the window filter cannot rule out up in the runs, youngest first.
+    fn look_in_runs(
+        &self,
+        view: &View,
+        call: Call<'_>,
+        scratch: &mut Scratch,
+        verdicts: &mut [Verdict],
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let Call { ids, moments } = call;
+        let Scratch { maybe, candidates, .. } = scratch;
+        maybe.retain(|&i| verdicts[i as usize] == Verdict::New);
+        let asked = maybe.len();
+        for run in &view.runs {
+            candidates.clear();
+            for group in maybe.chunks(GROUP) {
+                group.iter().for_each(|&i| run.prefetch_filter(ids[i as usize]));
+                for &i in group {
+                    if run.filter_may_contain(ids[i as usize])? {
+                        candidates.push(i);
+                    }
+                }
+            }
+            let before = tally.found;
+            for group in candidates.chunks(GROUP) {
+                group.iter().for_each(|&i| run.prefetch_directory(ids[i as usize]));
+                let mut places = [None; GROUP];
+                for (place, &i) in places.iter_mut().zip(group) {
+                    let at = run.locate(ids[i as usize]);
+                    run.prefetch_page(at, ids[i as usize]);
+                    *place = Some(at);
+                }
+                for (&i, place) in group.iter().zip(places) {
+                    let (i, place) = (i as usize, place.expect("one place for each of the group"));
+                    let lookup = run.get_at(place, ids[i])?;
+                    tally.page_reads += u64::from(lookup.pages);
+                    let found = lookup.tick.map(|tick| Sighting::new(run.ticks(), tick));
+                    if let Some(found) = found.filter(|&f| self.counts(f, moments.at(i).now)) {
+                        tally.found += 1;
+                        verdicts[i] = Verdict::Duplicate { first_seen: found.first_seen() };
+                    }
+                }
+            }
+            if tally.found > before {
+                maybe.retain(|&i| verdicts[i as usize] == Verdict::New);
+            }
+            if maybe.is_empty() {
+                break;
+            }
+        }
+        tally.filter_false_positives += (asked as u64).saturating_sub(tally.found);
+        Ok(())
+    }
+
+    /// Whether a record still counts at `now`.
+    pub(in crate::store) fn counts(&self, found: Sighting, now: Timestamp) -> bool {
+        now < found.counts_from() + self.window
+    }
+}
+
+/// Collects the indices of the ids that the filter cannot rule out and that are not settled.
+fn filter_batch(
+    filter: &WindowFilter,
+    ids: &[Fingerprint],
+    verdicts: &[Verdict],
+    maybe: &mut Vec<u32>,
+) {
+    maybe.clear();
+    filter.reader().may_contain_each(ids, |i, may_contain| {
+        if may_contain && verdicts[i] == Verdict::New {
+            maybe.push(u32::try_from(i).expect("pieces are bounded"));
+        }
+    });
+}

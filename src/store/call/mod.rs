@@ -1,0 +1,148 @@
+//! The way of one call: fingerprints, filter, runs on a hit, active table, log.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `lookup` | what is older than the active table, and looks that insert nothing |
+//! | `insert` | a call that inserts, piece by piece |
+//! | `moment` | at which time each id is judged |
+//!
+//! A call is settled in pieces, each all or nothing. A piece:
+//!
+//! 1. Enters the gate, with room reserved in the active table and in the log, so that nothing after
+//!    an insertion can fail but the log as a whole.
+//! 2. *Classifies*: looks every id up in what is older than the active table. This may read from
+//!    disk and fail; nothing has been inserted yet.
+//! 3. *Inserts* the ids that were not found into the active table, in order. Its answer decides.
+//! 4. Stages one frame with what was inserted, leaves the gate, and waits until the frame, and every
+//!    frame that a duplicate verdict may rest on, is as durable as promised.
+
+mod insert;
+mod lookup;
+mod moment;
+
+use super::core::Core;
+use super::counters::Tally;
+use super::rotation::Need;
+use crate::error::Result;
+use crate::format::frame::FrameBuffer;
+use crate::key::Fingerprint;
+use crate::log::Lsn;
+use crate::sync::gate::Inside;
+use crate::time::Timestamp;
+use crate::window::View;
+
+pub(crate) use moment::{Moment, Moments};
+
+/// The most ids of a piece: 64 Ki ids are a megabyte of log.
+pub(crate) const PIECE_MAX: usize = 1 << 16;
+/// How many ids ahead the cache line of a table is asked for.
+const AHEAD: usize = 48;
+
+/// The ids of a call, or of a piece of it, and when they are judged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) ids: &'a [Fingerprint],
+    pub(crate) moments: Moments<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// All ids judged at `now`.
+    pub(crate) fn at(ids: &'a [Fingerprint], now: Timestamp) -> Call<'a> {
+        Call { ids, moments: Moments::Same(now) }
+    }
+
+    /// The piece of it that starts with id `from`.
+    fn piece(self, from: usize) -> Call<'a> {
+        let end = self.ids.len().min(from + PIECE_MAX);
+        Call { ids: &self.ids[from..end], moments: self.moments.skip(from) }
+    }
+
+    /// The front of it that is judged before `end`, at least one id.
+    fn before(self, end: Timestamp) -> Call<'a> {
+        let n = self.moments.count_before(self.ids.len(), end);
+        Call { ids: &self.ids[..n], moments: self.moments }
+    }
+
+    /// When its last id is judged.
+    fn last(self) -> Timestamp {
+        self.moments.at(self.ids.len() - 1).now
+    }
+}
+
+/// Memory that a call needs, kept by the thread for its next one.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) fingerprints: Vec<Fingerprint>,
+    pub(crate) moments: Vec<Moment>,
+    /// Indices of ids that the filter cannot rule out.
+    maybe: Vec<u32>,
+    /// Indices of ids that a run's filter cannot rule out.
+    candidates: Vec<u32>,
+    /// Indices of ids that the set of forgotten ids let in, ascending.
+    let_in: Vec<u32>,
+    frame: FrameBuffer,
+    /// The ticks of the ids in the frame, where they have times of their own.
+    ticks: Vec<u8>,
+}
+
+/// What a call looks at, once it is inside, and what it has reserved.
+pub(in crate::store) struct Room<'a> {
+    pub(in crate::store) inside: Inside<'a, View>,
+    ids: usize,
+    pub(in crate::store) bytes: u64,
+}
+
+impl Core {
+    /// Enters the gate with room for `ids` ids. Makes room first where there is none.
+    pub(in crate::store) fn enter_with_room(
+        &self,
+        ids: usize,
+        now: Timestamp,
+        bytes: usize,
+    ) -> Result<Room<'_>> {
+        let bytes = bytes as u64;
+        loop {
+            let inside = self.gate.enter();
+            // Inside, where closing waits for whoever found the store open.
+            self.check_usable()?;
+            let view = &*inside;
+            let need = if now >= view.active.ticks.end() || !view.active.reserve(ids) {
+                Need::Table
+            } else if view.segment.as_ref().is_some_and(|segment| segment.reserve(bytes)) {
+                return Ok(Room { inside, ids, bytes });
+            } else {
+                view.active.release(ids);
+                Need::Log(bytes)
+            };
+            let seen = view.active.clone();
+            drop(inside);
+            self.make_room(need, &seen, now)?;
+        }
+    }
+
+    /// Gives back what a piece reserved and did not use.
+    pub(in crate::store) fn give_back(&self, room: &Room<'_>, ids_used: usize, bytes_used: u64) {
+        room.inside.active.release(room.ids - ids_used);
+        if let Some(segment) = &room.inside.segment {
+            segment.release(room.bytes - bytes_used);
+        }
+    }
+
+    /// Leaves the gate and waits until what the verdicts rest on is as durable as promised.
+    pub(in crate::store) fn leave(
+        &self,
+        inside: Inside<'_, View>,
+        lsn: Option<Lsn>,
+        tally: &Tally,
+    ) -> Result<()> {
+        if !tally.rests_on_log {
+            drop(inside);
+            return lsn.map_or(Ok(()), |lsn| self.acknowledge(lsn));
+        }
+        // Whoever inserted what was found may be inside still, its frame not yet staged.
+        let (slot, readers) = (inside.slot(), self.gate.readers());
+        drop(inside);
+        self.gate.wait_for(&readers, slot);
+        self.acknowledge(self.log.staged())
+    }
+}
