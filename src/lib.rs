@@ -200,6 +200,7 @@
 //! | `metrics` | no | the counters of [`Stats`], exported through the `metrics` facade |
 //! | `testing` | no | doors for this crate's own tests and benches; no part of the interface |
 
+mod claim;
 mod compaction;
 mod config;
 mod error;
@@ -212,6 +213,7 @@ mod log;
 mod mem;
 pub mod offline;
 mod run;
+mod state;
 mod store;
 mod sync;
 mod sys;
@@ -223,14 +225,17 @@ mod window;
 #[doc(hidden)]
 pub mod testing;
 
-pub use config::{Durability, TimeSource};
-pub use error::{Corruption, Error, Result};
+pub use config::{Durability, LeaseEnd, TimeSource};
+pub use error::{Corruption, Error, Refusal, Result};
 pub use identity::IdentityKind;
 pub use key::Fingerprint;
 pub use run::ReadMode;
-pub use store::{Builder, ClockCheck, Recovery, Stats, Store};
+pub use store::{
+    Builder, Claim, ClaimBuilder, ClockCheck, Fresh, Prepared, ProcessError, Processed, Record,
+    Recovery, Resolution, Settlement, Stats, Step, Store,
+};
 pub use time::{Clock, SystemClock, Timestamp};
-pub use verdict::Verdict;
+pub use verdict::{InFlight, Verdict};
 
 /// Parts that the crate's own benches and tests reach into. No part of the interface.
 #[cfg(feature = "testing")]

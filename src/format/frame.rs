@@ -4,7 +4,7 @@
 //! never verifies, and it covers the checksum of the payload. A frame of zeros is never valid.
 
 use super::checksum::Salt;
-use super::{put_u32, put_u64, u32_at, u64_at};
+use super::{commit, put_u32, put_u64, u32_at, u64_at};
 use crate::key::Fingerprint;
 use crate::time::Timestamp;
 
@@ -24,6 +24,12 @@ pub(crate) enum FrameKind {
     TimedIds,
     /// Fingerprints to be forgotten.
     Forget,
+    /// What a transaction brought: see `format::commit`. Ids were seen first in the header's tick.
+    Commit,
+    /// What a transaction will bring if it is committed.
+    Prepare,
+    /// A prepared transaction that was given up.
+    Abort,
 }
 
 impl FrameKind {
@@ -32,6 +38,9 @@ impl FrameKind {
             FrameKind::Ids => 1,
             FrameKind::TimedIds => 2,
             FrameKind::Forget => 3,
+            FrameKind::Commit => 4,
+            FrameKind::Prepare => 5,
+            FrameKind::Abort => 6,
         }
     }
 
@@ -40,15 +49,10 @@ impl FrameKind {
             1 => Some(FrameKind::Ids),
             2 => Some(FrameKind::TimedIds),
             3 => Some(FrameKind::Forget),
+            4 => Some(FrameKind::Commit),
+            5 => Some(FrameKind::Prepare),
+            6 => Some(FrameKind::Abort),
             _ => None,
-        }
-    }
-
-    /// Bytes of payload for `ids` ids.
-    pub(crate) fn payload_len(self, ids: usize) -> usize {
-        match self {
-            FrameKind::Ids | FrameKind::Forget => ids * Fingerprint::BYTES,
-            FrameKind::TimedIds => ids * (Fingerprint::BYTES + 1),
         }
     }
 }
@@ -60,7 +64,7 @@ pub(crate) fn frame_len(len: usize) -> usize {
 
 /// The most that a call about `ids` ids can add to the log.
 pub(crate) fn call_len_max(ids: usize) -> usize {
-    frame_len(FrameKind::TimedIds.payload_len(ids))
+    frame_len(ids * (Fingerprint::BYTES + 1))
 }
 
 /// A frame being put together: payload first, header when its place is known.
@@ -84,6 +88,11 @@ impl FrameBuffer {
         self.ids += 1;
     }
 
+    /// Adds bytes of a payload that is not fingerprints alone.
+    pub(crate) fn extend(&mut self, payload: &[u8]) {
+        self.bytes.extend_from_slice(payload);
+    }
+
     /// How many fingerprints it has.
     pub(crate) fn ids(&self) -> usize {
         self.ids
@@ -94,7 +103,6 @@ impl FrameBuffer {
     pub(crate) fn seal(&mut self, kind: FrameKind, time: Timestamp, tick: u8, ticks: &[u8]) {
         self.bytes.extend_from_slice(ticks);
         let len = self.bytes.len() - HEADER;
-        debug_assert_eq!(len, kind.payload_len(self.ids));
         self.bytes.resize(frame_len(len), 0);
         let sum = payload_sum(&self.bytes[HEADER..]);
         put_u64(&mut self.bytes, 8, sum);
@@ -162,16 +170,24 @@ impl FrameHeader {
         payload.len() == self.padded_len() && payload_sum(payload) == self.payload_sum
     }
 
-    /// The fingerprints and ticks in a verified payload. Payloads whose length makes no sense for
-    /// their kind give `None`.
+    /// The fingerprints and ticks in a verified payload; what is only prepared has none. Payloads whose
+    /// length makes no sense for their kind give `None`.
     pub(crate) fn records<'a>(
         &self,
         payload: &'a [u8],
     ) -> Option<impl Iterator<Item = (Fingerprint, u8)> + 'a> {
-        let payload = &payload[..self.len];
+        let mut payload = &payload[..self.len];
         let each = match self.kind? {
             FrameKind::TimedIds => Fingerprint::BYTES + 1,
             FrameKind::Ids | FrameKind::Forget => Fingerprint::BYTES,
+            FrameKind::Commit => {
+                payload = commit::id_bytes(payload)?;
+                Fingerprint::BYTES
+            }
+            FrameKind::Prepare | FrameKind::Abort => {
+                payload = &[];
+                Fingerprint::BYTES
+            }
         };
         if !payload.len().is_multiple_of(each) {
             return None;

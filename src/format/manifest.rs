@@ -11,9 +11,9 @@ use crate::time::{Ticks, Timestamp};
 /// First bytes of the file.
 pub(crate) const MAGIC: &[u8; 8] = b"FSMANIF\0";
 
-const HEADER: usize = 120;
+const HEADER: usize = 128;
 const GENERATION: usize = 24;
-const RUN: usize = 32;
+const RUN: usize = 40;
 const FORGOTTEN: usize = 32;
 
 /// One generation that has runs.
@@ -36,6 +36,15 @@ pub(crate) struct RunEntry {
     pub(crate) records: u64,
     /// Length of its file.
     pub(crate) bytes: u64,
+    /// Length of the values file beside it; 0 if it has none.
+    pub(crate) values: u64,
+}
+
+impl RunEntry {
+    /// Length of its files.
+    pub(crate) fn total_bytes(&self) -> u64 {
+        self.bytes.saturating_add(self.values)
+    }
 }
 
 /// An id that was told to be forgotten: records of it up to `at` do not count.
@@ -73,6 +82,10 @@ pub(crate) struct Manifest {
     pub(crate) next_run: u64,
     /// The number of the next generation.
     pub(crate) next_generation: u64,
+    /// The number of the state file; zero if there is none.
+    pub(crate) state: u64,
+    /// Fencing tokens from here on were never given out.
+    pub(crate) next_fence: u64,
     /// Generations that have runs, oldest first.
     pub(crate) generations: Vec<GenerationEntry>,
     /// Live runs, oldest first.
@@ -93,12 +106,12 @@ impl Manifest {
         put(&[self.high_water.as_micros(), self.complete_since.as_micros()]);
         put(&[self.first_segment, self.next_run, self.next_generation]);
         put(&[count(self.generations.len()), count(self.runs.len()), count(self.forgotten.len())]);
-        put(&[self.last_segment, 0]);
+        put(&[self.last_segment, self.state, self.next_fence]);
         for g in &self.generations {
             put(&[g.number, g.ticks.base.as_micros(), g.ticks.micros]);
         }
         for r in &self.runs {
-            put(&[r.number, r.generation, r.records, r.bytes]);
+            put(&[r.number, r.generation, r.records, r.bytes, r.values]);
         }
         for f in &self.forgotten {
             let Fingerprint { hi, lo } = f.fingerprint;
@@ -168,6 +181,8 @@ fn decode_lists(bytes: &[u8], word: &dyn Fn(usize) -> u64) -> Manifest {
         complete_since: time(word(5)),
         first_segment: word(6),
         last_segment: word(12),
+        state: word(13),
+        next_fence: word(14),
         next_run: word(7),
         next_generation: word(8),
         generations: generations
@@ -184,6 +199,7 @@ fn decode_lists(bytes: &[u8], word: &dyn Fn(usize) -> u64) -> Manifest {
                 generation: u64_at(r, 8),
                 records: u64_at(r, 16),
                 bytes: u64_at(r, 24),
+                values: u64_at(r, 32),
             })
             .collect(),
         forgotten: forgotten
@@ -212,10 +228,15 @@ mod tests {
             complete_since: Timestamp::from_secs(2),
             first_segment: 11,
             last_segment: 14,
+            state: 9,
+            next_fence: 77,
             next_run: 12,
             next_generation: 13,
             generations: vec![GenerationEntry { number: 3, ticks }],
-            runs: vec![RunEntry { number: 5, generation: 3, records: 100, bytes: 8192 }; 2],
+            runs: vec![
+                RunEntry { number: 5, generation: 3, records: 100, bytes: 8192, values: 0 },
+                RunEntry { number: 6, generation: 3, records: 100, bytes: 8192, values: 140 },
+            ],
             forgotten: vec![ForgottenEntry {
                 fingerprint: Fingerprint::from_u128(u128::MAX - 5),
                 at: Timestamp::from_secs(3),

@@ -124,7 +124,6 @@ impl Identity {
     }
 
     /// The fingerprint of one id. A batch is many times faster an id.
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn fingerprint(&self, id: &[u8]) -> Fingerprint {
         match &self.function {
             Function::AesCmac(cmac) => cmac.fingerprint(id),

@@ -12,8 +12,9 @@ use crate::format::manifest::Manifest;
 use crate::format::{StoreId, names};
 use crate::sys::{File, Storage, read_exact_at, write_all_at};
 
-/// Longest file that is read as a whole: a manifest with every forgotten id and a million runs.
-const SMALL_FILE_MAX: u64 = 128 << 20;
+/// Longest file that is read as a whole: a manifest with every forgotten id and a million runs, or a
+/// state with all that may be prepared.
+const SMALL_FILE_MAX: u64 = 256 << 20;
 /// What is set aside so that a manifest can be written on a full disk.
 const RESERVE_BYTES: u64 = 256 << 10;
 

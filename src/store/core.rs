@@ -1,5 +1,6 @@
 //! What all handles of a store, and its upkeep thread, share.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use super::counters::Counters;
 use super::open::Recovery;
 use super::options::Options;
 use super::rotation::Rotation;
+use super::transaction::{Fences, InDoubt, LoggedState, Positions};
 use super::upkeep::Upkeep;
+use crate::claim::Claims;
 use crate::config::Durability;
 use crate::error::{Error, Result};
 use crate::format::StoreId;
@@ -34,6 +37,13 @@ pub(crate) struct Core {
     pub(crate) gate: Gate<View>,
     pub(crate) log: Log,
     pub(crate) forgotten: Forgotten,
+    pub(crate) claims: Claims,
+    pub(crate) fences: Fences,
+    pub(crate) state: Mutex<LoggedState>,
+    /// What is prepared, by token. Taken after `state`.
+    pub(crate) prepared: Mutex<HashMap<Vec<u8>, InDoubt>>,
+    /// Taken after `state`.
+    pub(crate) positions: Mutex<Positions>,
     /// Ids first seen before this may have been dropped; in microseconds.
     pub(crate) complete_since: AtomicU64,
     pub(crate) rotation: Mutex<Rotation>,
@@ -136,6 +146,21 @@ impl Core {
             }
         };
         chosen.unwrap_or(if options.active_ids.is_some() { *sizes.end() } else { *sizes.start() })
+    }
+
+    /// How much log an active table may have before it is frozen though there is room for ids: small
+    /// calls and what transactions bring take more of the log than of the table.
+    pub(crate) fn log_limit(options: &Options) -> u64 {
+        let ids = Core::table_limit(options) as u64;
+        match options.max_bytes {
+            Some(most) => (2 << 20) + ids * 56 + most / 32,
+            None => (64 << 20) + ids * 128,
+        }
+    }
+
+    /// How many bytes of values an active table may have before it is frozen.
+    pub(crate) fn values_limit(options: &Options) -> usize {
+        usize::try_from(options.memory_budget / 16).unwrap_or(usize::MAX)
     }
 
     /// How many ids an active table takes.

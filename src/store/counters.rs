@@ -3,6 +3,7 @@
 use crossbeam_utils::CachePadded;
 
 use crate::sync::{AtomicU64, Ordering};
+use crate::verdict::Verdict;
 
 /// What one piece of a call did.
 #[derive(Debug, Default)]
@@ -11,6 +12,8 @@ pub(crate) struct Tally {
     pub(crate) new: u64,
     /// Ids whose event time lies before the window.
     pub(crate) late: u64,
+    /// Ids that were in flight, or held back after a lease.
+    pub(crate) in_flight: u64,
     /// Ids that the window filter ruled out.
     pub(crate) filter_negatives: u64,
     /// Ids that it could not rule out, and that no run has.
@@ -38,6 +41,10 @@ struct Calls {
     new: AtomicU64,
     duplicate: AtomicU64,
     late: AtomicU64,
+    in_flight: AtomicU64,
+    replay: AtomicU64,
+    mismatch: AtomicU64,
+    commits: AtomicU64,
     filter_negatives: AtomicU64,
     filter_false_positives: AtomicU64,
     page_reads: AtomicU64,
@@ -49,6 +56,10 @@ pub(crate) struct CallSums {
     pub(crate) new: u64,
     pub(crate) duplicate: u64,
     pub(crate) late: u64,
+    pub(crate) in_flight: u64,
+    pub(crate) replay: u64,
+    pub(crate) mismatch: u64,
+    pub(crate) commits: u64,
     pub(crate) filter_negatives: u64,
     pub(crate) filter_false_positives: u64,
     pub(crate) page_reads: u64,
@@ -60,8 +71,27 @@ impl Counters {
         let calls = &self.calls;
         add(&calls.new, tally.new);
         add(&calls.late, tally.late);
-        add(&calls.duplicate, ids as u64 - tally.new - tally.late);
+        add(&calls.in_flight, tally.in_flight);
+        add(&calls.duplicate, ids as u64 - tally.new - tally.late - tally.in_flight);
         self.add_lookups(tally);
+    }
+
+    /// Adds a call that claimed. What it claimed is new once it is committed.
+    pub(crate) fn add_claims(&self, verdicts: &[Verdict], tally: &Tally) {
+        let calls = &self.calls;
+        let count = |is: fn(&Verdict) -> bool| verdicts.iter().filter(|v| is(v)).count() as u64;
+        add(&calls.late, tally.late);
+        add(&calls.duplicate, count(Verdict::is_duplicate));
+        add(&calls.in_flight, count(|verdict| !verdict.is_settled()));
+        add(&calls.replay, count(|verdict| matches!(verdict, Verdict::Replay { .. })));
+        add(&calls.mismatch, count(|verdict| matches!(verdict, Verdict::Mismatch { .. })));
+        self.add_lookups(tally);
+    }
+
+    /// Adds a commit of `ids` ids.
+    pub(crate) fn add_commit(&self, ids: usize) {
+        add(&self.calls.new, ids as u64);
+        add(&self.calls.commits, 1);
     }
 
     /// Adds what a look that inserted nothing cost.
@@ -80,6 +110,10 @@ impl Counters {
             new: get(&calls.new),
             duplicate: get(&calls.duplicate),
             late: get(&calls.late),
+            in_flight: get(&calls.in_flight),
+            replay: get(&calls.replay),
+            mismatch: get(&calls.mismatch),
+            commits: get(&calls.commits),
             filter_negatives: get(&calls.filter_negatives),
             filter_false_positives: get(&calls.filter_false_positives),
             page_reads: get(&calls.page_reads),

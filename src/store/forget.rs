@@ -2,6 +2,7 @@
 
 use super::call::{Call, Scratch};
 use super::core::Core;
+use super::transaction::tables;
 use crate::error::Result;
 use crate::format::frame::{FrameBuffer, FrameKind, call_len_max};
 use crate::key::Fingerprint;
@@ -28,6 +29,8 @@ impl Core {
             return Ok(0);
         }
         self.forgotten.check_room(known.len())?;
+        // No earlier than what is kept with any of them: that is forgotten too.
+        let now = self.youngest_value_time(&known)?.map_or(now, |time| now.max(time));
         let mut frame = FrameBuffer::default();
         frame.start();
         known.iter().for_each(|&id| frame.push(id));
@@ -41,7 +44,10 @@ impl Core {
                 if !view.segment.as_ref().is_some_and(|now| Arc::ptr_eq(now, &segment)) {
                     return None;
                 }
-                known.iter().for_each(|&id| self.forgotten.insert(id, now));
+                for &id in &known {
+                    self.forgotten.insert(id, now);
+                    tables(view).for_each(|mem| mem.values.remove(id));
+                }
                 Some(self.log.stage(&segment, &mut frame))
             });
             match staged {

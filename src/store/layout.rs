@@ -8,11 +8,13 @@ use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::segment::{BYTES as HEADER, MAGIC as SEGMENT_MAGIC, SegmentHeader};
+use crate::format::snapshot::Snapshot;
 use crate::format::superblock::Superblock;
 use crate::format::{StoreId, names};
 use crate::identity::IdentityKind;
 use crate::log::{Tail, replay};
-use crate::run::Run;
+use crate::run::{Run, Values};
+use crate::state::State;
 use crate::sys::{File, Storage};
 
 /// Reads `STORE` and `MANIFEST`.
@@ -35,6 +37,22 @@ pub(crate) fn read_manifest(
     let bytes = read_file(storage, &path)?;
     let bytes = bytes.ok_or_else(|| Error::WindowIncomplete { missing: path.clone() })?;
     Manifest::decode(&bytes, store, &path)
+}
+
+/// Reads state file `number`; an empty state if that is zero.
+pub(crate) fn read_state(
+    storage: &dyn Storage,
+    dir: &Path,
+    store: &StoreId,
+    number: u64,
+) -> Result<State> {
+    if number == 0 {
+        return Ok(State::default());
+    }
+    let path = names::state(dir, number);
+    let bytes = read_file(storage, &path)?;
+    let bytes = bytes.ok_or_else(|| Error::WindowIncomplete { missing: path.clone() })?;
+    Ok(State::restore(&Snapshot::decode(&bytes, store, number, &path)?))
 }
 
 /// The identity that a store keeps.
@@ -69,6 +87,20 @@ pub(crate) fn check_run(run: &Run, path: &Path, entry: &RunEntry) -> Result<()> 
         what: "run",
         expected: say(entry.records, entry.bytes, entry.generation),
         found: say(run.records(), run.bytes(), run.spec().generation),
+    }))
+}
+
+/// Checks that open values are those that the manifest lists beside a run.
+pub(crate) fn check_values(values: &Values, path: &Path, entry: &RunEntry) -> Result<()> {
+    if values.bytes() == entry.values {
+        return Ok(());
+    }
+    Err(Error::from(Corruption {
+        path: path.to_path_buf(),
+        offset: 0,
+        what: "values file",
+        expected: format!("{} bytes", entry.values),
+        found: format!("{} bytes", values.bytes()),
     }))
 }
 

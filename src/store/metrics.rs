@@ -23,6 +23,10 @@ pub(crate) fn publish(dir: &Path, stats: &Stats) {
     count("firstseen_new_total", stats.new);
     count("firstseen_duplicates_total", stats.duplicates);
     count("firstseen_lates_total", stats.lates);
+    count("firstseen_in_flight_total", stats.in_flight);
+    count("firstseen_replays_total", stats.replays);
+    count("firstseen_mismatches_total", stats.mismatches);
+    count("firstseen_commits_total", stats.commits);
     count("firstseen_filter_negatives_total", stats.filter_negatives);
     count("firstseen_filter_false_positives_total", stats.filter_false_positives);
     count("firstseen_page_reads_total", stats.page_reads);
@@ -35,6 +39,9 @@ pub(crate) fn publish(dir: &Path, stats: &Stats) {
     count("firstseen_expired_total", stats.expired);
     let set = |name: &'static str, value: f64| gauge!(name, "store" => dir.clone()).set(value);
     set("firstseen_ids", stats.ids as f64);
+    set("firstseen_claimed", stats.claimed as f64);
+    set("firstseen_in_doubt", stats.in_doubt as f64);
+    set("firstseen_state_bytes", stats.state_bytes as f64);
     set("firstseen_generations", stats.generations as f64);
     set("firstseen_runs", stats.runs as f64);
     set("firstseen_run_bytes", stats.run_bytes as f64);

@@ -5,6 +5,7 @@
 //! | `options` | what can be chosen at opening |
 //! | `open`, `recover` | opening and recovery, in numbered steps |
 //! | `call` | the way of one call |
+//! | `transaction` | claims, and what is committed with their ids |
 //! | `rotation` | making room: log space, a fresh table, the next generation |
 //! | `upkeep`, `worker` | seal, expire, merge, refresh, and the thread that does them |
 //! | `layout` | what a folder holds, read as it stands |
@@ -26,6 +27,7 @@ pub(crate) mod options;
 mod recover;
 mod rotation;
 mod stats;
+pub(crate) mod transaction;
 mod upkeep;
 mod worker;
 
@@ -45,6 +47,10 @@ use self::call::{Call, Moments, Scratch};
 pub use self::open::{ClockCheck, Recovery};
 pub use self::options::Builder;
 pub use self::stats::Stats;
+pub use self::transaction::{
+    Claim, ClaimBuilder, Fresh, Prepared, ProcessError, Processed, Record, Resolution, Settlement,
+    Step,
+};
 use self::worker::Running;
 
 thread_local! {

@@ -13,26 +13,31 @@
 //! Nothing is changed on disk before 1 to 6 have succeeded, but for removals that the next opening
 //! would do as well; so an opening that dies half-way, or fails, can be repeated.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::catalog::{Catalog, write_file};
 use super::core::Core;
-use super::layout::{check_run, identity_of, read_store, time_source_of};
+use super::layout::{check_run, check_values, identity_of, read_state, read_store, time_source_of};
 use super::options::{DEFAULT_WINDOW, Options};
-use super::recover::{Replayed, remove_dropped, replay_log};
+use super::recover::{Base, Replayed, remove_dropped, replay_log};
 use super::rotation::Rotation;
+use super::transaction::{Fences, InDoubt, LoggedState, Positions};
 use super::upkeep::{Upkeep, filter_size};
+use crate::claim::{Claims, Mono, Ticket};
 use crate::config::{Durability, TimeSource};
 use crate::error::{Error, Result};
 use crate::filter::WindowFilter;
+use crate::format::commit::Item;
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::superblock::Superblock;
 use crate::format::{StoreId, names};
 use crate::identity::{Identity, IdentityKind, random_key};
 use crate::index::Table;
 use crate::log::{Log, Lsn};
-use crate::run::Run;
+use crate::run::{Run, Values};
+use crate::state::State;
 use crate::sync::gate::Gate;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex};
 use crate::sys::{Lock, disk};
@@ -109,16 +114,16 @@ impl Core {
         let forgotten = Forgotten::restore(&catalog.manifest.forgotten);
         // As full as a table can be: `active_ids` bounds what is filled from now on.
         let limit = Table::capacity(Core::bucket_bits(&options));
-        let replayed = replay_log(
-            &*storage,
-            dir,
-            &superblock.store,
-            &catalog.manifest,
-            &forgotten,
-            limit,
-            Core::bucket_bits(&options),
-            &mut recovery,
-        )?;
+        let mut state = read_state(&*storage, dir, &superblock.store, catalog.manifest.state)?;
+        let mut base = Base {
+            forgotten: &forgotten,
+            state: &mut state,
+            table_limit: limit,
+            bucket_bits: Core::bucket_bits(&options),
+        };
+        let id = superblock.store;
+        let replayed =
+            replay_log(&*storage, dir, &id, &catalog.manifest, &mut base, &mut recovery)?;
         let clock = check_clock(&options, &catalog.manifest, &replayed, &mut recovery)?;
         remove_dropped(&*storage, dir, &replayed, &mut catalog, &mut recovery)?;
         if (catalog.manifest.window, catalog.manifest.slices, catalog.manifest.complete_since)
@@ -134,6 +139,7 @@ impl Core {
             catalog,
             runs,
             forgotten,
+            state,
             replayed,
             clock,
             lock,
@@ -163,7 +169,7 @@ fn look_around(dir: &Path, options: &Options) -> Result<Found> {
     let has = |name: &str| entries.iter().any(|entry| entry == name);
     let data = entries
         .iter()
-        .any(|entry| matches!(names::parse(entry), names::Kind::Segment(_) | names::Kind::Run(_)));
+        .any(|entry| !matches!(names::parse(entry), names::Kind::Fixed | names::Kind::Foreign));
     match (has(names::STORE), has(names::MANIFEST)) {
         (true, true) => return Ok(Found::Store),
         (false, true) => {
@@ -217,6 +223,8 @@ fn create_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> 
         complete_since: Timestamp::MIN,
         first_segment: 1,
         last_segment: 0,
+        state: 0,
+        next_fence: 0,
         next_run: 1,
         next_generation: 1,
         generations: Vec::new(),
@@ -256,8 +264,12 @@ fn remove_leftovers(dir: &Path, options: &Options, manifest: &Manifest) -> Resul
     for name in entries {
         let left_over = match names::parse(&name) {
             names::Kind::Run(number) => manifest.runs.iter().all(|run| run.number != number),
+            names::Kind::Values(number) => {
+                manifest.runs.iter().all(|run| run.number != number || run.values == 0)
+            }
             names::Kind::Segment(number) => number < manifest.first_segment,
             names::Kind::Fixed => name == names::MANIFEST_NEW,
+            names::Kind::State(number) => number != manifest.state,
             names::Kind::Foreign => false,
         };
         if left_over {
@@ -280,24 +292,36 @@ fn open_runs(
     let mut runs = Vec::new();
     let mut missing: Vec<RunEntry> = Vec::new();
     for entry in catalog.manifest.runs.iter().rev() {
-        let path = names::run(dir, entry.number);
-        let file = match options.storage.open(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                if !options.accept_incomplete {
-                    return Err(Error::WindowIncomplete { missing: path });
-                }
+        match open_run(dir, options, store, entry) {
+            Err(Error::WindowIncomplete { .. }) if options.accept_incomplete => {
                 missing.push(*entry);
-                continue;
             }
-            opened => opened.map_err(|e| Error::io("open", &path, e))?,
-        };
-        let run = Run::open(file, path.clone(), store, entry.number, options.read_mode)?;
-        check_run(&run, &path, entry)?;
-        runs.push(Arc::new(run));
+            opened => runs.push(Arc::new(opened?)),
+        }
     }
     accept_missing(&mut catalog.manifest, &missing);
     recovery.missing_runs = missing.len() as u64;
     Ok(runs)
+}
+
+/// Opens a run and the values beside it.
+fn open_run(dir: &Path, options: &Options, store: &StoreId, entry: &RunEntry) -> Result<Run> {
+    let open = |path: &Path| match options.storage.open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::WindowIncomplete { missing: path.to_path_buf() })
+        }
+        opened => opened.map_err(|e| Error::io("open", path, e)),
+    };
+    let path = names::run(dir, entry.number);
+    let run = Run::open(open(&path)?, path.clone(), store, entry.number, options.read_mode)?;
+    check_run(&run, &path, entry)?;
+    if entry.values == 0 {
+        return Ok(run);
+    }
+    let path = names::values(dir, entry.number);
+    let values = Values::open(open(&path)?, path.clone(), store, entry.number)?;
+    check_values(&values, &path, entry)?;
+    Ok(run.with_values(values))
 }
 
 /// Strikes missing runs from the manifest; what was seen before their generations' ends is unknown.
@@ -348,6 +372,7 @@ struct Parts<'a> {
     catalog: Catalog,
     runs: Vec<Arc<Run>>,
     forgotten: Forgotten,
+    state: State,
     replayed: Replayed,
     clock: StoreClock,
     lock: Box<dyn Lock>,
@@ -386,9 +411,18 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
     let filter = Arc::new(filter.map_err(|e| Error::io("allocate the filter of", dir, e))?);
     catalog.set_reserve_aside();
     let complete_since = AtomicU64::new(catalog.manifest.complete_since.as_micros());
+    let fences = Fences::new(catalog.manifest.next_fence);
+    let claims = Claims::new();
+    let prepared = claim_prepared(&claims, &parts.state, Mono::now(&*options.clock));
     let upkeep = Upkeep::new(catalog, &filter, capacity);
-    let view =
-        View { active: Arc::new(active), segment: None, frozen: frozen.collect(), runs, filter };
+    let view = View {
+        active: Arc::new(active),
+        segment: None,
+        frozen: frozen.collect(),
+        runs,
+        filter,
+        claimed: !claims.is_empty(),
+    };
     Ok(Core {
         dir: dir.to_path_buf(),
         store: superblock.store,
@@ -398,6 +432,11 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         gate: Gate::new(view),
         log: Log::new(options.durability == Durability::Sync),
         forgotten: parts.forgotten,
+        claims,
+        fences,
+        state: Mutex::new(LoggedState::new(parts.state)),
+        prepared: Mutex::new(prepared),
+        positions: Mutex::new(Positions::default()),
         complete_since,
         rotation: Mutex::new(Rotation { next_segment: replayed.next_segment, next_generation }),
         cut_generation: AtomicBool::new(false),
@@ -411,4 +450,23 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         lock: Mutex::new(Some(parts.lock)),
         options,
     })
+}
+
+/// Claims the ids of what was prepared and not settled.
+fn claim_prepared(claims: &Claims, state: &State, now: Mono) -> HashMap<Vec<u8>, InDoubt> {
+    let in_doubt = state.in_doubt().map(|data| {
+        let ticket = Arc::new(Ticket::recovered(data.fence(), now));
+        let prepare = data.prepare();
+        let mut payloads = HashMap::new();
+        for item in prepare.commit().items() {
+            if let Item::Value { index, payload: Some(payload), .. } = item {
+                payloads.insert(index, payload);
+            }
+        }
+        for (i, id) in (0..).zip(prepare.commit().ids()) {
+            claims.restore(id, &ticket, payloads.get(&i).copied());
+        }
+        (prepare.token().to_vec(), InDoubt { ticket, begins: None })
+    });
+    in_doubt.collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Store;
-use crate::config::{Durability, TimeSource};
+use crate::config::{Durability, LeaseEnd, TimeSource};
 use crate::error::{Error, Result};
 use crate::identity::IdentityKind;
 use crate::run::ReadMode;
@@ -28,6 +28,8 @@ pub struct Builder {
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) window: Option<Duration>,
+    pub(crate) lease: Option<Duration>,
+    pub(crate) lease_end: LeaseEnd,
     pub(crate) time: Option<TimeSource>,
     pub(crate) identity: Option<IdentityKind>,
     pub(crate) durability: Durability,
@@ -70,6 +72,8 @@ impl Default for Builder {
         Builder {
             options: Options {
                 window: None,
+                lease: None,
+                lease_end: LeaseEnd::Rerun,
                 time: None,
                 identity: None,
                 durability: Durability::Buffered,
@@ -105,6 +109,22 @@ impl Builder {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Builder {
         self.options.durability = durability;
+        self
+    }
+
+    /// After which time a [claim](crate::Claim) ends that was not committed, prepared or renewed. Default:
+    /// none; a claim lives until it is dropped or its process dies. Set it where the one that works can
+    /// hang, to more than the work ever takes. Measured by the monotonic clock, apart from the window.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Builder {
+        self.options.lease = Some(lease);
+        self
+    }
+
+    /// What becomes of ids whose claim outlived its lease. Default: [`LeaseEnd::Rerun`].
+    #[must_use]
+    pub fn lease_end(mut self, then: LeaseEnd) -> Builder {
+        self.options.lease_end = then;
         self
     }
 
@@ -279,6 +299,9 @@ impl Options {
         }
         if self.active_ids == Some(0) {
             return refuse("active_ids", "0 ids; at least one".into());
+        }
+        if self.lease == Some(Duration::ZERO) {
+            return refuse("lease", "a lease of zero ends before it begins".into());
         }
         if self.durability == Durability::Interval(Duration::ZERO) {
             return refuse("durability", "an interval of zero; use Sync".into());

@@ -10,13 +10,17 @@ use std::path::Path;
 use super::catalog::Catalog;
 use super::layout::{check_not_lost, list_segments, read_segment_header};
 use super::open::Recovery;
+use super::transaction::keep_values;
 use crate::error::{Error, Result};
-use crate::format::frame::{FrameHeader, FrameKind};
+use crate::format::commit::{self, Commit, Prepare};
+use crate::format::frame::{self, FrameHeader, FrameKind};
 use crate::format::manifest::Manifest;
 use crate::format::segment::SegmentHeader;
 use crate::format::{StoreId, names};
 use crate::index::Table;
+use crate::key::Fingerprint;
 use crate::log::{Tail, records_of, replay};
+use crate::state::{PreparedData, State};
 use crate::sys::Storage;
 use crate::time::Timestamp;
 use crate::window::{Forgotten, MemTable};
@@ -34,18 +38,27 @@ pub(crate) struct Replayed {
     pub(crate) next_segment: u64,
     /// Segments that do not follow on what was kept, ascending.
     pub(crate) dropped: Vec<u64>,
+    /// Ids found in frames.
+    ids: u64,
+}
+
+/// What the log is replayed over.
+#[derive(Debug)]
+pub(crate) struct Base<'a> {
+    pub(crate) forgotten: &'a Forgotten,
+    pub(crate) state: &'a mut State,
+    /// How many ids a table takes.
+    pub(crate) table_limit: usize,
+    pub(crate) bucket_bits: u32,
 }
 
 /// Replays all segments that the manifest's runs have not replaced.
-#[allow(clippy::too_many_arguments)]
 pub(crate) fn replay_log(
     storage: &dyn Storage,
     dir: &Path,
     store: &StoreId,
     manifest: &Manifest,
-    forgotten: &Forgotten,
-    table_limit: usize,
-    bucket_bits: u32,
+    base: &mut Base<'_>,
     recovery: &mut Recovery,
 ) -> Result<Replayed> {
     let mut replayed = Replayed {
@@ -54,6 +67,7 @@ pub(crate) fn replay_log(
         next_generation: 0,
         next_segment: manifest.first_segment,
         dropped: Vec::new(),
+        ids: 0,
     };
     let numbers = segments_to_replay(storage, dir, manifest)?;
     let mut previous: Option<(u64, Tail)> = None;
@@ -71,9 +85,9 @@ pub(crate) fn replay_log(
             break;
         };
         let len = file.len().map_err(|e| Error::io("read", &path, e))?;
-        let fill = Fill { forgotten, table_limit, bucket_bits, header, path: &path, len };
+        let mut fill = Fill { base, header, path: &path, len };
         let tail = replay(&*file, &path, header.salt(), &mut |offset, frame, payload| {
-            fill.frame(offset, frame, payload, &mut replayed, recovery)
+            fill.frame(offset, frame, payload, &mut replayed)
         })?;
         sync_segment(storage, &path)?;
         recovery.segments += 1;
@@ -82,6 +96,7 @@ pub(crate) fn replay_log(
         replayed.next_segment = number + 1;
         previous = Some((number, tail));
     }
+    recovery.ids = replayed.ids;
     Ok(replayed)
 }
 
@@ -129,40 +144,80 @@ fn sync_segment(storage: &dyn Storage, path: &Path) -> Result<()> {
 }
 
 /// Fills tables with the frames of one segment.
-struct Fill<'a> {
-    forgotten: &'a Forgotten,
-    table_limit: usize,
-    bucket_bits: u32,
+struct Fill<'a, 'b> {
+    base: &'a mut Base<'b>,
     header: SegmentHeader,
     path: &'a Path,
     /// Length of the file.
     len: u64,
 }
 
-impl Fill<'_> {
+impl Fill<'_, '_> {
     fn frame(
-        &self,
+        &mut self,
         offset: u64,
         frame: &FrameHeader,
         payload: &[u8],
         replayed: &mut Replayed,
-        recovery: &mut Recovery,
     ) -> Result<()> {
         replayed.high_water = replayed.high_water.max(frame.time);
         let records = records_of(self.path, offset, frame, payload)?;
-        if frame.kind == Some(FrameKind::Forget) {
-            records.for_each(|(id, _)| self.forgotten.insert(id, frame.time));
-            return Ok(());
+        let flaw = |flaw: commit::Flaw| {
+            let offset = offset + frame::HEADER as u64;
+            Error::from(flaw.corruption(self.path, offset, "transaction in the log"))
+        };
+        let payload = &payload[..frame.len];
+        match frame.kind {
+            Some(FrameKind::Forget) => {
+                for (id, _) in records {
+                    self.base.forgotten.insert(id, frame.time);
+                    replayed.tables.iter().for_each(|mem| mem.values.remove(id));
+                }
+            }
+            Some(FrameKind::Commit) => {
+                let commit = Commit::decode(payload).map_err(flaw)?;
+                let mem = self.let_in(frame.time, commit.len(), records, replayed)?;
+                let forgotten = self.base.forgotten.open();
+                keep_values(mem, &commit, frame.time, Some(&forgotten));
+                drop(forgotten);
+                self.base.state.apply(&commit);
+            }
+            Some(FrameKind::Prepare) => {
+                let prepare = Prepare::decode(payload).map_err(flaw)?;
+                self.let_in(frame.time, 0, records, replayed)?;
+                self.base.state.prepare(PreparedData::new(&prepare, frame.time, prepare.fence()));
+            }
+            Some(FrameKind::Abort) => {
+                let token = commit::decode_abort(payload).map_err(flaw)?;
+                self.let_in(frame.time, 0, records, replayed)?;
+                self.base.state.abort(token);
+            }
+            _ => {
+                let most = frame.len / Fingerprint::BYTES;
+                self.let_in(frame.time, most, records, replayed)?;
+            }
         }
-        let most = frame.len / crate::key::Fingerprint::BYTES;
+        Ok(())
+    }
+
+    /// Puts what a frame let in, at most `most` ids, into a table. A frame without ids still ties its
+    /// segment to one, and lives until that is sealed.
+    fn let_in<'r>(
+        &self,
+        time: Timestamp,
+        most: usize,
+        records: impl Iterator<Item = (Fingerprint, u8)>,
+        replayed: &'r mut Replayed,
+    ) -> Result<&'r MemTable> {
+        let forgotten = self.base.forgotten;
+        let mut forgotten = (!forgotten.is_empty()).then(|| forgotten.open());
+        let (mut ids, mut inserted) = (0, 0);
         let mem = self.table_for(most, replayed)?;
-        let mut forgotten = (!self.forgotten.is_empty()).then(|| self.forgotten.open());
-        let mut inserted = 0;
         for (id, tick) in records {
-            recovery.ids += 1;
+            ids += 1;
             if let Some(forgotten) = &mut forgotten
                 // No later than it was, by a tick at the most: others of the frame may be younger.
-                && forgotten.let_in(id, frame.time.min(self.header.ticks.end_of(tick)))
+                && forgotten.let_in(id, time.min(self.header.ticks.end_of(tick)))
             {
                 continue;
             }
@@ -171,7 +226,8 @@ impl Fill<'_> {
             }
         }
         mem.release(most - inserted);
-        Ok(())
+        replayed.ids += ids;
+        Ok(replayed.tables.last().expect("the one it went into"))
     }
 
     /// The table for `ids` more ids of this segment: the last one, or a fresh one.
@@ -183,10 +239,10 @@ impl Fill<'_> {
                 && mem.reserve(ids)
         });
         if !fits {
-            let table = Table::new(self.bucket_bits);
+            let table = Table::new(self.base.bucket_bits);
             let table = table.map_err(|e| Error::io("allocate a table for", self.path, e))?;
             let SegmentHeader { generation, ticks, .. } = self.header;
-            let mem = MemTable::new(table, generation, ticks, self.table_limit);
+            let mem = MemTable::new(table, generation, ticks, self.base.table_limit);
             let reserved = mem.reserve(ids);
             assert!(reserved, "an empty table takes any call");
             replayed.tables.push(mem);

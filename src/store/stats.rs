@@ -19,6 +19,14 @@ pub struct Stats {
     pub duplicates: u64,
     /// Ids whose event time lay before the window.
     pub lates: u64,
+    /// Ids that were in flight: claimed, or held back after a lease.
+    pub in_flight: u64,
+    /// Records whose position lay below the progress of their source.
+    pub replays: u64,
+    /// Ids that came with another payload than before.
+    pub mismatches: u64,
+    /// Transactions that were committed.
+    pub commits: u64,
     /// Ids that the window filter ruled out at once.
     pub filter_negatives: u64,
     /// Ids that the window filter could not rule out and that no run has.
@@ -32,6 +40,14 @@ pub struct Stats {
     pub ids: u64,
     /// Ids that were told to be forgotten and are kept track of.
     pub forgotten: u64,
+    /// Ids that are claimed now.
+    pub claimed: u64,
+    /// Transactions that are prepared and not settled.
+    pub in_doubt: u64,
+    /// Sources that have progress.
+    pub sources: u64,
+    /// Bytes of the application state: keys, values, and what is kept with each.
+    pub state_bytes: u64,
     /// Generations that have runs.
     pub generations: u64,
     /// Runs.
@@ -87,6 +103,11 @@ impl Core {
             new: calls.new,
             duplicates: calls.duplicate,
             lates: calls.late,
+            in_flight: calls.in_flight,
+            replays: calls.replay,
+            mismatches: calls.mismatch,
+            commits: calls.commits,
+            claimed: self.claims.len() as u64,
             filter_negatives: calls.filter_negatives,
             filter_false_positives: calls.filter_false_positives,
             page_reads: calls.page_reads,
@@ -104,6 +125,11 @@ impl Core {
             ..Stats::default()
         };
         self.add_sizes(&mut stats);
+        let state = lock(&self.state);
+        stats.in_doubt = state.in_doubt().count() as u64;
+        stats.sources = state.sources().len() as u64;
+        stats.state_bytes = state.memory_bytes() as u64;
+        drop(state);
         stats
     }
 
@@ -121,7 +147,7 @@ impl Core {
         }
         for run in &view.runs {
             stats.ids += run.records();
-            stats.run_bytes += run.bytes();
+            stats.run_bytes += run.total_bytes();
             stats.run_memory += run.memory() as u64;
             let first = run.ticks().start_of(run.tick_range().0);
             stats.oldest = Some(stats.oldest.map_or(first, |oldest| oldest.min(first)));

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, write_file};
 use super::core::Core;
 use crate::compaction::{Merging, Refresh, RunInfo, RunTarget, plan_merge};
 use crate::error::{Error, Result};
@@ -13,6 +13,7 @@ use crate::filter::{WindowFilter, params};
 use crate::format::manifest::{GenerationEntry, Manifest, RunEntry};
 use crate::format::names;
 use crate::index::Table;
+use crate::log::Need;
 use crate::run::Run;
 use crate::sync::{Arc, Ordering, lock};
 use crate::time::{Ticks, Timestamp};
@@ -35,6 +36,8 @@ pub(crate) struct Upkeep {
     filter_capacity: u64,
     /// Whether refreshing and merging were given up.
     gave_up: bool,
+    /// How often the state had been changed when the state file was written.
+    state_changes: u64,
 }
 
 /// What a step found to do.
@@ -61,7 +64,15 @@ impl Upkeep {
         } else {
             Some(Refresh::start(Arc::clone(filter)))
         };
-        Upkeep { catalog, merging: None, refresh, filter_ids, filter_capacity, gave_up: false }
+        Upkeep {
+            catalog,
+            merging: None,
+            refresh,
+            filter_ids,
+            filter_capacity,
+            gave_up: false,
+            state_changes: 0,
+        }
     }
 
     /// Does the most urgent thing.
@@ -77,7 +88,11 @@ impl Upkeep {
             || self.rotate_if_due(core, now)?
             || self.tidy_step(core)?
             || self.prepare_spare(core)?;
-        Ok(if did { Step::Did } else { Step::Idle(self.nap(core, now)) })
+        if did {
+            return Ok(Step::Did);
+        }
+        core.retire_claims();
+        Ok(Step::Idle(self.nap(core, now)))
     }
 
     /// Seals everything that is frozen, merges and expires all there is to, refreshes the filter.
@@ -137,7 +152,7 @@ impl Upkeep {
         }
         core.counters.sealed.fetch_add(1, Ordering::Relaxed);
         if let Some(run) = run {
-            core.counters.run_bytes_written.fetch_add(run.bytes(), Ordering::Relaxed);
+            core.counters.run_bytes_written.fetch_add(run.total_bytes(), Ordering::Relaxed);
             tracing::debug!(run = run.spec().number, ids = run.records(), "sealed a run");
         }
         if let Some(table) = MemTable::into_table(mem) {
@@ -161,7 +176,7 @@ impl Upkeep {
         self.mark_in_filter(core, mem, true);
         let number = self.catalog.manifest.next_run;
         let target = self.target(core, number, mem.generation, mem.ticks);
-        let written = target.write(mem.ids() as u64, mem.table.drain());
+        let written = target.write(mem.ids() as u64, mem.table.drain(), mem.values.sorted());
         written.inspect_err(|_| self.mark_in_filter(core, mem, false))
     }
 
@@ -190,21 +205,71 @@ impl Upkeep {
             let newest = view.active.segments().last().copied().unwrap_or(0);
             (first.unwrap_or(last + 1), last.max(newest))
         };
+        let state = self.write_state(core)?;
         let facts = core.manifest_facts()?;
-        self.install(core, |manifest| {
+        let before = self.catalog.manifest.state;
+        let installed = self.install(core, |manifest| {
             facts.apply(manifest);
             manifest.first_segment = first_segment;
             manifest.last_segment = last_segment;
             if let Some(run) = run {
                 add_run(manifest, run);
-                manifest.next_run += 1;
             }
-        })
+            if let Some((number, _)) = state {
+                manifest.state = number;
+            }
+            manifest.next_run += u64::from(run.is_some() || state.is_some());
+        });
+        let Some((number, changes)) = state else { return installed };
+        let unused = match &installed {
+            Ok(()) => {
+                self.state_changes = changes;
+                before
+            }
+            // Either may be what a reopen finds.
+            Err(_) if !self.catalog.is_settled() => 0,
+            Err(_) => number,
+        };
+        if unused != 0 {
+            core.remove_file(&names::state(&core.dir, unused));
+        }
+        installed
+    }
+
+    /// Writes a state file, if the state has changed since the last one; for the log that had the
+    /// changes is about to be removed. Its number, zero for an empty state, and the count of changes.
+    fn write_state(&self, core: &Core) -> Result<Option<(u64, u64)>> {
+        let number = self.catalog.manifest.next_run;
+        let (bytes, changes, lsn) = {
+            let state = lock(&core.state);
+            if state.changes() == self.state_changes {
+                return Ok(None);
+            }
+            let bytes = (!state.is_empty()).then(|| state.encode(&core.store, number));
+            (bytes, state.changes(), state.lsn())
+        };
+        // A manifest must not know of commits that the log may lose.
+        core.log.wait(lsn, Need::Synced)?;
+        let Some(bytes) = bytes else { return Ok(Some((0, changes))) };
+        let path = names::state(&core.dir, number);
+        let storage = &*core.options.storage;
+        // One of this number that is there was left by a step that failed: no manifest names it.
+        let _ = storage.remove(&path);
+        let written = write_file(storage, &path, &bytes).and_then(|()| {
+            storage.sync_dir(&core.dir).map_err(|e| Error::io("sync", &core.dir, e))
+        });
+        match written {
+            Ok(()) => Ok(Some((number, changes))),
+            Err(error) => {
+                core.remove_file(&path);
+                Err(error)
+            }
+        }
     }
 
     /// Installs a changed manifest. Where it is not known which one a reopen would find, no later
     /// call may be acknowledged.
-    fn install(&mut self, core: &Core, edit: impl FnOnce(&mut Manifest)) -> Result<()> {
+    pub(crate) fn install(&mut self, core: &Core, edit: impl FnOnce(&mut Manifest)) -> Result<()> {
         let installed = self.catalog.install(edit);
         installed.inspect_err(|error| {
             if !self.catalog.is_settled() {
@@ -234,22 +299,21 @@ impl Upkeep {
             return Ok(false);
         };
         let limit = Core::table_limit(&core.options) as u64;
-        let headroom = 3 * ((2 << 20) + limit * 56) + limit * 20;
+        let state = 2 * lock(&core.state).memory_bytes() as u64;
+        let headroom = 3 * Core::log_limit(&core.options) + limit * 20 + state;
         let runs_most = most.saturating_sub(headroom);
         let active = core.gate.enter().active.generation;
         let manifest = &self.catalog.manifest;
         let growing = manifest.runs.iter().filter(|run| run.generation == active);
-        if growing.map(|run| run.bytes).sum::<u64>() > runs_most / 8 {
+        if growing.map(RunEntry::total_bytes).sum::<u64>() > runs_most / 8 {
             core.cut_generation.store(true, Ordering::Relaxed);
         }
         let Some(&oldest) = manifest.generations.first() else {
             return Ok(false);
         };
-        let bytes: u64 = manifest.runs.iter().map(|run| run.bytes).sum();
-        let merging = self
-            .merging
-            .as_ref()
-            .map_or(0, |merging| merging.inputs().iter().map(|run| run.bytes()).sum::<u64>());
+        let bytes: u64 = manifest.runs.iter().map(RunEntry::total_bytes).sum();
+        let inputs = self.merging.as_ref().map_or(&[][..], |merging| merging.inputs());
+        let merging: u64 = inputs.iter().map(|run| run.total_bytes()).sum();
         if merging > 0 && bytes + merging > runs_most {
             self.merging = None;
             return Ok(true);
@@ -300,14 +364,8 @@ impl Upkeep {
         core.forgotten.expire(now, core.window, longest, complete_since);
         let dropped = |generation: u64| generation == oldest.number;
         let facts = core.manifest_facts()?;
-        let numbers: Vec<u64> = self
-            .catalog
-            .manifest
-            .runs
-            .iter()
-            .filter(|run| dropped(run.generation))
-            .map(|run| run.number)
-            .collect();
+        let runs = self.catalog.manifest.runs.iter();
+        let gone: Vec<RunEntry> = runs.filter(|run| dropped(run.generation)).copied().collect();
         self.install(core, |manifest| {
             facts.apply(manifest);
             manifest.runs.retain(|run| !dropped(run.generation));
@@ -318,7 +376,7 @@ impl Upkeep {
             view.runs.extract_if(.., |run| dropped(run.spec().generation)).collect()
         });
         drop(unused);
-        numbers.iter().for_each(|&number| core.remove_file(&names::run(&core.dir, number)));
+        gone.iter().for_each(|run| remove_run(core, run.number, run.values > 0));
         self.catalog.set_reserve_aside();
         Ok(())
     }
@@ -420,10 +478,10 @@ impl Upkeep {
         });
         drop(unused);
         for input in &inputs {
-            core.remove_file(&names::run(&core.dir, input.spec().number));
+            remove_run(core, input.spec().number, input.values().is_some());
         }
         core.counters.merged.fetch_add(1, Ordering::Relaxed);
-        core.counters.run_bytes_written.fetch_add(run.bytes(), Ordering::Relaxed);
+        core.counters.run_bytes_written.fetch_add(run.total_bytes(), Ordering::Relaxed);
         tracing::debug!(run = run.spec().number, inputs = inputs.len(), "merged runs");
         Ok(true)
     }
@@ -446,9 +504,9 @@ impl Upkeep {
         let Some(first) = inputs.first() else {
             return Ok(());
         };
-        let bytes = |runs: &[Arc<Run>]| runs.iter().map(|run| run.bytes()).sum::<u64>();
-        let all: u64 = manifest.runs.iter().map(|run| run.bytes).sum();
-        if core.options.max_bytes.is_some_and(|most| all + bytes(&inputs) > most / 2) {
+        let merged: u64 = inputs.iter().map(|run| run.total_bytes()).sum();
+        let all: u64 = manifest.runs.iter().map(RunEntry::total_bytes).sum();
+        if core.options.max_bytes.is_some_and(|most| all + merged > most / 2) {
             return Ok(());
         }
         let (generation, ticks) = (first.spec().generation, first.ticks());
@@ -498,7 +556,9 @@ impl Upkeep {
         };
         let due = expiry.into_iter().chain(rotation).filter(|&at| at > now).min();
         let nap = due.and_then(|at| core.clock.time_until(at)).unwrap_or(NAP_MAX);
-        nap.clamp(NAP_MIN, NAP_MAX)
+        let mono = core.monotonic();
+        let lease = core.claims.wake_ended(mono).map_or(NAP_MAX, |end| end.since(mono));
+        nap.min(lease).clamp(NAP_MIN, NAP_MAX)
     }
 }
 
@@ -511,6 +571,14 @@ pub(crate) fn filter_size(options: &super::options::Options, live: u64) -> (u64,
     (capacity, blocks)
 }
 
+/// Removes the files of a run that no manifest lists any more.
+fn remove_run(core: &Core, number: u64, has_values: bool) {
+    core.remove_file(&names::run(&core.dir, number));
+    if has_values {
+        core.remove_file(&names::values(&core.dir, number));
+    }
+}
+
 fn add_run(manifest: &mut Manifest, run: &Run) {
     let spec = run.spec();
     manifest.runs.push(RunEntry {
@@ -518,6 +586,7 @@ fn add_run(manifest: &mut Manifest, run: &Run) {
         generation: spec.generation,
         records: run.records(),
         bytes: run.bytes(),
+        values: run.values_bytes(),
     });
     manifest.runs.sort_by_key(|run| (run.generation, run.number));
     if manifest.generations.iter().all(|generation| generation.number != spec.generation) {

@@ -138,6 +138,11 @@ impl OpenForgotten<'_> {
         }
     }
 
+    /// When an id of the set was told to be forgotten.
+    pub(crate) fn forgotten_at(&self, id: Fingerprint) -> Option<Timestamp> {
+        self.entries.get(&id).map(|entry| entry.at)
+    }
+
     /// Whether the set, and it alone, decides about an id.
     pub(crate) fn decides(&self, id: Fingerprint) -> bool {
         self.entries.contains_key(&id)

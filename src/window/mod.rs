@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `clock` | store time: how it advances, and what it does not believe |
 //! | `view` | what a call looks at: active table, frozen tables, runs, filter |
+//! | `values` | what is kept with some of a table's ids |
 //! | `forget` | the ids that were told to be forgotten |
 //!
 //! # Time
@@ -23,8 +24,10 @@
 
 mod clock;
 mod forget;
+mod values;
 mod view;
 
 pub(crate) use clock::StoreClock;
 pub(crate) use forget::{Again, FORGOTTEN_MAX, Forgotten, OpenForgotten};
+pub(crate) use values::ValueTable;
 pub(crate) use view::{Frozen, MemTable, Sighting, View};

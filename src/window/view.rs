@@ -8,6 +8,8 @@ use crate::run::Run;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, lock};
 use crate::time::{Ticks, Timestamp};
 
+use super::ValueTable;
+
 /// A table with what its ids need beside it: their generation and their part of the log.
 #[derive(Debug)]
 pub(crate) struct MemTable {
@@ -25,6 +27,8 @@ pub(crate) struct MemTable {
     segments: Mutex<Vec<u64>>,
     /// Bytes of those that are not appended to any more.
     log_bytes: AtomicU64,
+    /// What is kept with some of its ids.
+    pub(crate) values: ValueTable,
 }
 
 impl MemTable {
@@ -38,6 +42,7 @@ impl MemTable {
             used: AtomicUsize::new(0),
             segments: Mutex::new(Vec::new()),
             log_bytes: AtomicU64::new(0),
+            values: ValueTable::default(),
         }
     }
 
@@ -129,6 +134,8 @@ pub(crate) struct View {
     pub(crate) runs: Vec<Arc<Run>>,
     /// Has the bits of every id in a run, and of every frozen table marked so.
     pub(crate) filter: Arc<WindowFilter>,
+    /// Whether ids may be claimed, so that the claim table has to be asked.
+    pub(crate) claimed: bool,
 }
 
 impl View {

@@ -70,6 +70,8 @@ fn manifest_of(header: &StreamHeader) -> Manifest {
         complete_since: header.complete_since,
         first_segment: 1,
         last_segment: 0,
+        state: 0,
+        next_fence: 0,
         next_run: 1,
         next_generation: header.next_generation,
         generations: Vec::new(),
@@ -182,9 +184,16 @@ impl Import<'_> {
         let Some(Open { target, writer, records, .. }) = self.open.take() else {
             return Ok(());
         };
-        let run = target.finish(writer)?;
+        writer.finish()?;
+        let run = target.open(false)?;
         let (number, generation) = (target.number, target.generation);
-        self.manifest.runs.push(RunEntry { number, generation, records, bytes: run.bytes() });
+        self.manifest.runs.push(RunEntry {
+            number,
+            generation,
+            records,
+            bytes: run.bytes(),
+            values: 0,
+        });
         Ok(())
     }
 }

@@ -59,7 +59,7 @@ impl Core {
             self.give_back(&room, 0, 0);
             return Err(error);
         }
-        let now = call.last();
+        let now = call.last().expect("a piece has an id");
         // Only events move store time by something that a reopen could not know.
         let moves_time = self.clock.source() == TimeSource::Event && now > self.clock.high_water();
         self.clock.advance(now);
@@ -90,6 +90,7 @@ impl Core {
         verdicts: &mut [Verdict],
         tally: &mut Tally,
     ) {
+        let mono = self.monotonic_if(view.claimed);
         for (i, &id) in call.ids.iter().enumerate() {
             let now = call.moments.at(i).now;
             if verdicts[i] != Verdict::New {
@@ -102,6 +103,13 @@ impl Core {
                     verdicts[i] = Verdict::Duplicate { first_seen };
                 }
                 Again::Free => {
+                    if view.claimed
+                        && let Err(held) = self.claims.admit(id, mono, || ())
+                    {
+                        tally.in_flight += 1;
+                        verdicts[i] = held.into();
+                        continue;
+                    }
                     forgotten.let_in(id, now);
                     scratch.frame.push(id);
                     if matches!(call.moments, Moments::Each(_)) {
@@ -127,6 +135,7 @@ impl Core {
             Moments::Same(now) => Some(ticks.tick_of(now)),
             Moments::Each(_) => None,
         };
+        let mono = self.monotonic_if(view.claimed);
         let mut let_in = scratch.let_in.iter().map(|&i| i as usize).peekable();
         call.ids.iter().take(AHEAD).for_each(|&id| mem.table.prefetch(id));
         for (i, &id) in call.ids.iter().enumerate() {
@@ -137,7 +146,19 @@ impl Core {
                 continue;
             }
             let tick = same.unwrap_or_else(|| ticks.tick_of(call.moments.at(i).now));
-            match mem.table.insert(id, tick) {
+            let insert = || mem.table.insert(id, tick);
+            let inserted = match view.claimed {
+                false => insert(),
+                true => match self.claims.admit(id, mono, insert) {
+                    Ok(inserted) => inserted,
+                    Err(held) => {
+                        tally.in_flight += 1;
+                        verdicts[i] = held.into();
+                        continue;
+                    }
+                },
+            };
+            match inserted {
                 Insert::Inserted => {
                     scratch.frame.push(id);
                     if same.is_none() {

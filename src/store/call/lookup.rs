@@ -49,6 +49,10 @@ impl Core {
             {
                 tally.rests_on_log = true;
                 *verdict = Verdict::Duplicate { first_seen: found.first_seen() };
+            } else if inside.claimed
+                && let Some(held) = self.claims.look(id, self.monotonic())
+            {
+                *verdict = held.into();
             }
         }
         drop(forgotten);

@@ -63,9 +63,9 @@ impl<'a> Call<'a> {
         Call { ids: &self.ids[..n], moments: self.moments }
     }
 
-    /// When its last id is judged.
-    fn last(self) -> Timestamp {
-        self.moments.at(self.ids.len() - 1).now
+    /// When its last id is judged; `None` if it has none.
+    pub(in crate::store) fn last(self) -> Option<Timestamp> {
+        self.ids.len().checked_sub(1).map(|last| self.moments.at(last).now)
     }
 }
 
@@ -106,7 +106,8 @@ impl Core {
             // Inside, where closing waits for whoever found the store open.
             self.check_usable()?;
             let view = &*inside;
-            let need = if now >= view.active.ticks.end() || !view.active.reserve(ids) {
+            let over = now >= view.active.ticks.end() || self.is_heavy(view);
+            let need = if over || !view.active.reserve(ids) {
                 Need::Table
             } else if view.segment.as_ref().is_some_and(|segment| segment.reserve(bytes)) {
                 return Ok(Room { inside, ids, bytes });
@@ -118,6 +119,13 @@ impl Core {
             drop(inside);
             self.make_room(need, &seen, now)?;
         }
+    }
+
+    /// Whether the active table has more of the log, or more values, than it should.
+    fn is_heavy(&self, view: &View) -> bool {
+        let log = view.segment.as_ref().map_or(0, |segment| segment.content_len());
+        log > Core::log_limit(&self.options)
+            || view.active.values.bytes() > Core::values_limit(&self.options)
     }
 
     /// Gives back what a piece reserved and did not use.

@@ -29,7 +29,7 @@ pub(crate) enum Moments<'a> {
 
 impl<'a> Moments<'a> {
     #[inline]
-    pub(super) fn at(self, i: usize) -> Moment {
+    pub(in crate::store) fn at(self, i: usize) -> Moment {
         match self {
             Moments::Same(now) => Moment { now, time: now, late: None },
             Moments::Each(moments) => moments[i],

@@ -6,7 +6,10 @@
 
 use std::path::Path;
 
-use super::MemoryDisk;
+mod commit;
+
+pub use commit::{PlainCommit, PlainItem, PlainState, reseal_state};
+
 use crate::error::{Corruption, Result};
 use crate::format::checksum::Salt;
 use crate::format::frame::{FrameBuffer, FrameKind, HEADER as FRAME_HEADER};
@@ -18,6 +21,7 @@ use crate::key::Fingerprint;
 use crate::log::replay;
 use crate::run::{ReadMode, Run, RunSpec, RunWriter};
 use crate::sys::{File, Storage, write_all_at};
+use crate::testing::MemoryDisk;
 use crate::time::{Ticks, Timestamp};
 
 /// The store that all files belong to.
@@ -78,14 +82,14 @@ pub fn reseal_superblock(bytes: &mut [u8]) {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlainManifest {
     /// Sequence, window, high water, complete since, first and last segment, next run, next
-    /// generation.
-    pub head: [u64; 8],
+    /// generation, state file, next fencing token.
+    pub head: [u64; 10],
     /// Slices and time source.
     pub options: [u32; 2],
     /// Number, start, tick length.
     pub generations: Vec<[u64; 3]>,
-    /// Number, generation, records, bytes.
-    pub runs: Vec<[u64; 4]>,
+    /// Number, generation, records, bytes of the run, bytes of its values.
+    pub runs: Vec<[u64; 5]>,
     /// Fingerprint (low, high), forgotten at, seen again.
     pub forgotten: Vec<[u64; 4]>,
 }
@@ -95,17 +99,18 @@ impl PlainManifest {
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let time = Timestamp::from_micros;
-        let [sequence, window, high, complete, first_segment, last_segment, next_run, next] =
+        let [sequence, window, high, complete, first, last, next_run, next, state, next_fence] =
             self.head;
         let generation = |&[number, base, micros]: &[u64; 3]| GenerationEntry {
             number,
             ticks: Ticks { base: time(base), micros },
         };
-        let run = |&[number, generation, records, bytes]: &[u64; 4]| RunEntry {
+        let run = |&[number, generation, records, bytes, values]: &[u64; 5]| RunEntry {
             number,
             generation,
             records,
             bytes,
+            values,
         };
         let forgotten = |&[lo, hi, at, again]: &[u64; 4]| ForgottenEntry {
             fingerprint: Fingerprint { hi, lo },
@@ -119,10 +124,12 @@ impl PlainManifest {
             time_source: self.options[1],
             high_water: time(high),
             complete_since: time(complete),
-            first_segment,
-            last_segment,
+            first_segment: first,
+            last_segment: last,
             next_run,
             next_generation: next,
+            state,
+            next_fence,
             generations: self.generations.iter().map(generation).collect(),
             runs: self.runs.iter().map(run).collect(),
             forgotten: self.forgotten.iter().map(forgotten).collect(),
@@ -143,6 +150,7 @@ impl PlainManifest {
             let Fingerprint { hi, lo } = f.fingerprint;
             [lo, hi, f.at.as_micros(), f.seen_again.as_micros()]
         };
+        let run = |r: &RunEntry| [r.number, r.generation, r.records, r.bytes, r.values];
         Ok(PlainManifest {
             head: [
                 m.sequence,
@@ -153,10 +161,12 @@ impl PlainManifest {
                 m.last_segment,
                 m.next_run,
                 m.next_generation,
+                m.state,
+                m.next_fence,
             ],
             options: [m.slices, m.time_source],
             generations: m.generations.iter().map(generation).collect(),
-            runs: m.runs.iter().map(|r| [r.number, r.generation, r.records, r.bytes]).collect(),
+            runs: m.runs.iter().map(run).collect(),
             forgotten: m.forgotten.iter().map(forgotten).collect(),
         })
     }

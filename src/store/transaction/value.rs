@@ -1,0 +1,102 @@
+//! What is kept with an id: its outcome and its payload's fingerprint.
+//!
+//! A value lies where its id's record does: beside the table, or beside the run. For an id that was
+//! forgotten and let in again there may be no newer record, so there the youngest value counts that
+//! is younger than the forgetting.
+
+use super::super::core::Core;
+use crate::error::Result;
+use crate::format::value::Value;
+use crate::key::Fingerprint;
+use crate::time::Timestamp;
+use crate::window::{Again, MemTable, View};
+
+impl Core {
+    /// What is kept with an id that is remembered at `now`.
+    pub(crate) fn value(&self, id: Fingerprint, now: Timestamp) -> Result<Option<Value>> {
+        self.check_usable()?;
+        let inside = self.gate.enter();
+        let value = self.value_in(&inside, id, now)?;
+        // It may lie in a table, before the log has it.
+        let tally = super::super::counters::Tally { rests_on_log: true, ..Default::default() };
+        self.leave(inside, None, &tally)?;
+        Ok(value)
+    }
+
+    pub(super) fn value_in(
+        &self,
+        view: &View,
+        id: Fingerprint,
+        now: Timestamp,
+    ) -> Result<Option<Value>> {
+        let (again, forgotten_at) = {
+            let forgotten = self.forgotten.open();
+            (forgotten.look(id, now, self.window), forgotten.forgotten_at(id))
+        };
+        match (again, forgotten_at) {
+            (Again::Free, _) => Ok(None),
+            (_, Some(at)) => Ok(self.youngest_value(view, id)?.filter(|value| value.time > at)),
+            (..) => self.value_of_record(view, id, now),
+        }
+    }
+
+    /// What lies beside the record of an id that was never forgotten.
+    fn value_of_record(
+        &self,
+        view: &View,
+        id: Fingerprint,
+        now: Timestamp,
+    ) -> Result<Option<Value>> {
+        for mem in tables(view) {
+            if mem.sighting(id).is_some_and(|found| self.counts(found, now)) {
+                return Ok(mem.values.get(id));
+            }
+        }
+        if !view.filter.reader().may_contain(id) {
+            return Ok(None);
+        }
+        for run in &view.runs {
+            let Some(values) = run.values() else { continue };
+            let found = values.get(id)?;
+            if let Some(value) = found {
+                let counts =
+                    now < run.ticks().end_of(run.ticks().tick_of(value.time)) + self.window;
+                return Ok(Some(value).filter(|_| counts));
+            }
+        }
+        Ok(None)
+    }
+
+    /// When the youngest of what is kept with these ids was.
+    pub(crate) fn youngest_value_time(&self, ids: &[Fingerprint]) -> Result<Option<Timestamp>> {
+        let view = self.gate.enter();
+        let mut youngest = None;
+        if tables(&view).all(|mem| mem.values.bytes() == 0)
+            && view.runs.iter().all(|run| run.values().is_none())
+        {
+            return Ok(None);
+        }
+        for &id in ids {
+            let value = self.youngest_value(&view, id)?;
+            youngest = youngest.max(value.map(|value| value.time));
+        }
+        Ok(youngest)
+    }
+
+    fn youngest_value(&self, view: &View, id: Fingerprint) -> Result<Option<Value>> {
+        if let Some(value) = tables(view).find_map(|mem| mem.values.get(id)) {
+            return Ok(Some(value));
+        }
+        for run in &view.runs {
+            if let Some(value) = run.values().map_or(Ok(None), |values| values.get(id))? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The tables, youngest first.
+pub(crate) fn tables(view: &View) -> impl Iterator<Item = &MemTable> {
+    [&*view.active].into_iter().chain(view.frozen.iter().map(|frozen| &*frozen.mem))
+}

@@ -1,0 +1,64 @@
+//! What is kept with some of a table's ids, in memory: outcomes and payload fingerprints.
+
+use std::collections::HashMap;
+
+use crate::format::value::Value;
+use crate::key::Fingerprint;
+use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
+
+/// Bytes of an entry beside its outcome, about.
+const ENTRY: usize = 96;
+
+/// What a value takes.
+fn len(value: &Value) -> usize {
+    ENTRY + value.outcome.as_ref().map_or(0, |bytes| bytes.len())
+}
+
+/// The values of a table. Ids without one have no entry.
+#[derive(Debug, Default)]
+pub(crate) struct ValueTable {
+    values: Mutex<HashMap<Fingerprint, Value>>,
+    bytes: AtomicUsize,
+}
+
+impl ValueTable {
+    /// Keeps a value with an id, in place of one that it had before it was forgotten.
+    pub(crate) fn insert(&self, id: Fingerprint, value: Value) {
+        let mut values = lock(&self.values);
+        let more = len(&value);
+        let less = values.insert(id, value).map_or(0, |before| len(&before));
+        self.bytes.store(self.bytes() + more - less, Ordering::Relaxed);
+    }
+
+    /// Drops what was kept with an id.
+    pub(crate) fn remove(&self, id: Fingerprint) {
+        if self.bytes() == 0 {
+            return;
+        }
+        let mut values = lock(&self.values);
+        if let Some(value) = values.remove(&id) {
+            self.bytes.store(self.bytes() - len(&value), Ordering::Relaxed);
+        }
+    }
+
+    /// What is kept with an id.
+    pub(crate) fn get(&self, id: Fingerprint) -> Option<Value> {
+        if self.bytes() == 0 {
+            return None;
+        }
+        lock(&self.values).get(&id).cloned()
+    }
+
+    /// Memory that it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// All values, ascending by id.
+    pub(crate) fn sorted(&self) -> Vec<(Fingerprint, Value)> {
+        let values = lock(&self.values);
+        let mut sorted: Vec<_> = values.iter().map(|(&id, value)| (id, value.clone())).collect();
+        sorted.sort_unstable_by_key(|&(id, _)| id);
+        sorted
+    }
+}
