@@ -136,6 +136,10 @@ pub enum Error {
     #[error("the store is closed")]
     Closed,
 
+    /// The commit was refused. Nothing of it was kept, and the store goes on.
+    #[error("the commit was refused, nothing of it was kept: {0}")]
+    Refused(#[from] Refusal),
+
     /// A call that is applied in several pieces failed after some of them: the verdicts of the
     /// first `settled` ids stand, the rest of the ids were not looked at.
     #[error("{settled} ids of the call were settled, then: {source}")]
@@ -165,7 +169,129 @@ impl Error {
     /// Whether trying the same call again, later or with more space, may succeed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Error::DiskFull { .. } | Error::Locked { .. })
+        matches!(
+            self,
+            Error::DiskFull { .. }
+                | Error::Locked { .. }
+                | Error::Refused(Refusal::Locked { .. } | Refusal::SourceLocked { .. })
+        )
+    }
+}
+
+/// Why a commit was refused. All of these are found before anything is inserted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The progress of a source would go backwards: somebody else has committed further.
+    #[error(
+        "the progress of source {name:?} is {at}, it does not go back to {to}; read on from {at}, or \
+         rewind the source by name"
+    )]
+    Backwards {
+        /// The source.
+        name: String,
+        /// Its committed progress, or the position that this transaction has rewound it to.
+        at: u64,
+        /// What the commit would have set.
+        to: u64,
+    },
+
+    /// A key that the transaction has read was changed by another commit since.
+    #[error(
+        "state key {} was changed by another commit since it was read; run the transaction again",
+        Shown(key)
+    )]
+    Conflict {
+        /// The key.
+        key: Vec<u8>,
+    },
+
+    /// A key that the transaction has read or changes is held by a prepared transaction.
+    #[error(
+        "state key {} is held by the prepared transaction {}; settle that one, then commit again",
+        Shown(key),
+        Shown(token)
+    )]
+    Locked {
+        /// The key.
+        key: Vec<u8>,
+        /// The token of the prepared transaction.
+        token: Vec<u8>,
+    },
+
+    /// A source whose progress the transaction changes is held by a prepared transaction.
+    #[error(
+        "source {name:?} is held by the prepared transaction {}; settle that one, then commit again",
+        Shown(token)
+    )]
+    SourceLocked {
+        /// The source.
+        name: String,
+        /// The token of the prepared transaction.
+        token: Vec<u8>,
+    },
+
+    /// A part of the commit, or all of it, is longer than it may be.
+    #[error("{what} of {bytes} bytes is too long; at most {max} are taken")]
+    TooLarge {
+        /// Which part: "a state key", "an outcome", "a commit".
+        what: &'static str,
+        /// Its length in bytes.
+        bytes: u64,
+        /// The most that is taken.
+        max: u64,
+    },
+
+    /// The name of a source, or a token, is empty.
+    #[error("{what} is empty; give it at least one byte")]
+    Empty {
+        /// Which part: "the name of a source", "a token".
+        what: &'static str,
+    },
+
+    /// The whole state would take more memory than it may.
+    #[error(
+        "the state would take {bytes} bytes of at most {max}; delete keys that are not needed, or keep \
+         large data elsewhere"
+    )]
+    StateFull {
+        /// What it would take: keys, values, and a fixed amount for each.
+        bytes: u64,
+        /// The most that is taken.
+        max: u64,
+    },
+
+    /// All prepared transactions together would take more memory than they may.
+    #[error(
+        "prepared transactions would take {bytes} bytes of at most {max}; settle some of them first"
+    )]
+    PreparedFull {
+        /// What they would take: their contents, and a fixed amount for each key that they hold.
+        bytes: u64,
+        /// The most that is taken.
+        max: u64,
+    },
+
+    /// There is a prepared transaction with this token, not settled yet.
+    #[error(
+        "a transaction with the token {} is already prepared; settle that one, or choose another token",
+        Shown(token)
+    )]
+    AlreadyPrepared {
+        /// The token.
+        token: Vec<u8>,
+    },
+}
+
+/// Bytes as text in quotes, what is not ASCII escaped, cut where it gets long.
+struct Shown<'a>(&'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 64;
+        let (front, rest) = self.0.split_at(self.0.len().min(MOST));
+        let dots = if rest.is_empty() { "" } else { ".." };
+        write!(f, "\"{}{dots}\"", front.escape_ascii())
     }
 }
 
@@ -208,5 +334,15 @@ mod tests {
         let error = Error::io("write", Path::new("x.log"), full);
         assert!(error.is_transient());
         assert!(error.to_string().starts_with("no room to write x.log"));
+    }
+
+    #[test]
+    fn a_refusal_names_the_key_and_says_what_to_do() {
+        let refusal = Refusal::Locked { key: b"to\"tal\xff".to_vec(), token: vec![b'x'; 1024] };
+        let error = Error::from(refusal);
+        assert!(error.is_transient());
+        let text = error.to_string();
+        assert!(text.contains(r#"key "to\"tal\xff" is held"#), "{text}");
+        assert!(text.contains("x..\"; settle that one") && text.len() < 250, "{text}");
     }
 }

@@ -212,6 +212,8 @@ mod log;
 mod mem;
 pub mod offline;
 mod run;
+#[allow(dead_code)]
+mod state;
 mod store;
 mod sync;
 mod sys;
@@ -224,7 +226,7 @@ mod window;
 pub mod testing;
 
 pub use config::{Durability, TimeSource};
-pub use error::{Corruption, Error, Result};
+pub use error::{Corruption, Error, Refusal, Result};
 pub use identity::IdentityKind;
 pub use key::Fingerprint;
 pub use run::ReadMode;

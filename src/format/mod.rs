@@ -4,12 +4,16 @@
 //! All integers are little-endian.
 
 pub(crate) mod checksum;
+#[allow(dead_code)]
+pub(crate) mod commit;
 pub(crate) mod export;
 pub(crate) mod frame;
 pub(crate) mod manifest;
 pub(crate) mod names;
 pub(crate) mod run;
 pub(crate) mod segment;
+#[allow(dead_code)]
+pub(crate) mod snapshot;
 pub(crate) mod superblock;
 
 /// The version of the format that this build writes, and the newest it reads.

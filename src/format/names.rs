@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Segment(u64),
     /// A sorted run.
     Run(u64),
+    /// The application state at one point of the log.
+    State(u64),
     /// One of the files with a fixed name.
     Fixed,
     /// Not ours.
@@ -36,6 +38,12 @@ pub(crate) fn run(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:012}.run"))
 }
 
+/// The path of state file `number`.
+#[allow(dead_code)]
+pub(crate) fn state(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:012}.state"))
+}
+
 /// What the file called `name` is.
 pub(crate) fn parse(name: &str) -> Kind {
     if [STORE, MANIFEST, MANIFEST_NEW, LOCK, RESERVE].contains(&name) {
@@ -50,6 +58,7 @@ pub(crate) fn parse(name: &str) -> Kind {
     match (digits.parse(), extension) {
         (Ok(number), "log") => Kind::Segment(number),
         (Ok(number), "run") => Kind::Run(number),
+        (Ok(number), "state") => Kind::State(number),
         _ => Kind::Foreign,
     }
 }
@@ -68,13 +77,22 @@ mod tests {
         for number in [0, 1, 999_999_999_999, u64::MAX] {
             assert_eq!(kind_of(&segment(dir, number)), Kind::Segment(number));
             assert_eq!(kind_of(&run(dir, number)), Kind::Run(number));
+            assert_eq!(kind_of(&state(dir, number)), Kind::State(number));
         }
         assert_eq!(parse(MANIFEST), Kind::Fixed);
     }
 
     #[test]
     fn other_names_are_foreign() {
-        for name in ["", "1.log", "000000000001", "000000000001.txt", "+00000000001.log", "notes"] {
+        for name in [
+            "",
+            "1.log",
+            "000000000001",
+            "000000000001.txt",
+            "1.state",
+            "+00000000001.log",
+            "notes",
+        ] {
             assert_eq!(parse(name), Kind::Foreign, "{name}");
         }
     }

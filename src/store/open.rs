@@ -161,9 +161,10 @@ fn look_around(dir: &Path, options: &Options) -> Result<Found> {
         listed => listed.map_err(|e| Error::io("read", dir, e))?,
     };
     let has = |name: &str| entries.iter().any(|entry| entry == name);
-    let data = entries
-        .iter()
-        .any(|entry| matches!(names::parse(entry), names::Kind::Segment(_) | names::Kind::Run(_)));
+    let data = entries.iter().any(|entry| {
+        use names::Kind::{Run, Segment, State};
+        matches!(names::parse(entry), Segment(_) | Run(_) | State(_))
+    });
     match (has(names::STORE), has(names::MANIFEST)) {
         (true, true) => return Ok(Found::Store),
         (false, true) => {
@@ -258,7 +259,7 @@ fn remove_leftovers(dir: &Path, options: &Options, manifest: &Manifest) -> Resul
             names::Kind::Run(number) => manifest.runs.iter().all(|run| run.number != number),
             names::Kind::Segment(number) => number < manifest.first_segment,
             names::Kind::Fixed => name == names::MANIFEST_NEW,
-            names::Kind::Foreign => false,
+            names::Kind::State(_) | names::Kind::Foreign => false,
         };
         if left_over {
             let path = dir.join(&name);
