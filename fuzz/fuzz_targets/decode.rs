@@ -5,8 +5,12 @@
 //! allocation beyond the file's size.
 #![no_main]
 
+use std::collections::BTreeMap;
+
 use arbitrary::Arbitrary;
-use firstseen::testing::decode::{self, FuzzRun, PlainManifest, Record};
+use firstseen::testing::decode::{
+    self, FuzzRun, PlainCommit, PlainItem, PlainManifest, PlainState, Record,
+};
 use firstseen::{Error, ReadMode};
 use libfuzzer_sys::fuzz_target;
 
@@ -27,6 +31,47 @@ enum Input {
         spread: Spread,
         damage: Damage,
     },
+    Commit {
+        ids: Vec<u32>,
+        items: Vec<FuzzItem>,
+        damage: Damage,
+    },
+    State {
+        sources: BTreeMap<String, u64>,
+        entries: BTreeMap<Vec<u8>, Vec<u8>>,
+        prepared: BTreeMap<Vec<u8>, (u64, u64, Vec<FuzzItem>)>,
+        damage: Damage,
+    },
+}
+
+/// An item of a commit, right or wrong.
+#[derive(Debug, Arbitrary)]
+enum FuzzItem {
+    Progress(String, u64),
+    Put(Vec<u8>, Vec<u8>),
+    Delete(Vec<u8>),
+    Payload(u8, u128, Option<Vec<u8>>),
+    Outcome(u8, Vec<u8>),
+    Token(Vec<u8>),
+    RawId(u8, Vec<u8>),
+}
+
+impl FuzzItem {
+    fn plain(self) -> PlainItem {
+        match self {
+            FuzzItem::Progress(source, next) => PlainItem::Progress { source, next },
+            FuzzItem::Put(key, value) => PlainItem::Put { key, value },
+            FuzzItem::Delete(key) => PlainItem::Delete { key },
+            FuzzItem::Payload(index, payload, outcome) => {
+                PlainItem::Value { index: index.into(), payload: Some(payload), outcome }
+            }
+            FuzzItem::Outcome(index, outcome) => {
+                PlainItem::Value { index: index.into(), payload: None, outcome: Some(outcome) }
+            }
+            FuzzItem::Token(token) => PlainItem::Token(token),
+            FuzzItem::RawId(index, id) => PlainItem::RawId { index: index.into(), id },
+        }
+    }
 }
 
 /// How far apart the records of a run are.
@@ -71,6 +116,24 @@ fuzz_target!(|input: Input| match input {
         segment(&calls, synced, frame_at.into(), &damage);
     }
     Input::Run { records, spread, damage } => run(records, &spread, &damage),
+    Input::Commit { ids, items, damage } => {
+        let ids = ids.into_iter().map(u128::from).collect();
+        let items = items.into_iter().map(FuzzItem::plain).collect();
+        commit(&PlainCommit { ids, items }, &damage);
+    }
+    Input::State { sources, entries, prepared, damage } => {
+        let prepared = prepared.into_iter().filter_map(|(token, (time, fence, items))| {
+            let token = PlainItem::Token(token);
+            let items = [token].into_iter().chain(items.into_iter().map(FuzzItem::plain));
+            let payload = PlainCommit { ids: vec![1, 2], items: items.collect() };
+            let right = PlainCommit::read_prepare(&payload.write()).is_ok();
+            right.then_some((time, fence, payload))
+        });
+        let sources = sources.into_iter().filter(|(name, _)| (1..=1024).contains(&name.len()));
+        let entries = entries.into_iter().filter(|(key, _)| key.len() <= 1024);
+        let (sources, entries) = (sources.collect(), entries.collect());
+        state(&PlainState { sources, entries, prepared: prepared.collect() }, &damage);
+    }
 });
 
 /// An error from bytes is one of the kinds that say so, and names the place.
@@ -89,11 +152,15 @@ fn invented(mut bytes: Vec<u8>) {
         let _ = decode::read_superblock(bytes).map_err(|e| typed(&e));
         let _ = PlainManifest::read(bytes).map_err(|e| typed(&e));
         let _ = decode::read_segment(bytes).map_err(|e| typed(&e));
+        let _ = PlainState::read(bytes).map_err(|e| typed(&e));
+        read_payload(bytes);
         read_forged_run(bytes);
     };
     read(&bytes);
     decode::reseal_superblock(&mut bytes);
     decode::reseal_manifest(&mut bytes);
+    read(&bytes);
+    decode::reseal_state(&mut bytes);
     read(&bytes);
     decode::reseal_run(&mut bytes);
     read(&bytes);
@@ -199,6 +266,49 @@ fn run(records: Vec<(u16, u8)>, spread: &Spread, damage: &Damage) {
                     Err(error) => typed(&error),
                 }
             }
+        }
+    }
+}
+
+/// A payload has no checksum of its own: whatever decodes has one meaning.
+fn read_payload(bytes: &[u8]) -> Vec<PlainCommit> {
+    let reads = [PlainCommit::read, PlainCommit::read_prepare, PlainCommit::read_abort];
+    let mut understood = Vec::new();
+    for read in reads {
+        match read(bytes) {
+            Ok(commit) => {
+                assert_eq!(commit.write(), bytes);
+                understood.push(commit);
+            }
+            Err(error) => typed(&error),
+        }
+    }
+    understood
+}
+
+fn commit(commit: &PlainCommit, damage: &Damage) {
+    let mut bytes = commit.write();
+    let whole = bytes.clone();
+    damage.apply(&mut bytes);
+    let understood = read_payload(&bytes);
+    assert!(bytes != whole || understood.iter().all(|read| read == commit));
+}
+
+fn state(state: &PlainState, damage: &Damage) {
+    let mut bytes = state.write();
+    let whole = bytes.clone();
+    damage.apply(&mut bytes);
+    if damage.forge {
+        decode::reseal_state(&mut bytes);
+    }
+    match PlainState::read(&bytes) {
+        Ok(read) => {
+            assert_eq!(read.write(), bytes);
+            assert!(damage.forge || (read == *state && bytes == whole));
+        }
+        Err(error) => {
+            typed(&error);
+            assert_ne!(bytes, whole);
         }
     }
 }

@@ -6,7 +6,10 @@
 
 use std::path::Path;
 
-use super::MemoryDisk;
+mod commit;
+
+pub use commit::{PlainCommit, PlainItem, PlainState, reseal_state};
+
 use crate::error::{Corruption, Result};
 use crate::format::checksum::Salt;
 use crate::format::frame::{FrameBuffer, FrameKind, HEADER as FRAME_HEADER};
@@ -18,6 +21,7 @@ use crate::key::Fingerprint;
 use crate::log::replay;
 use crate::run::{ReadMode, Run, RunSpec, RunWriter};
 use crate::sys::{File, Storage, write_all_at};
+use crate::testing::MemoryDisk;
 use crate::time::{Ticks, Timestamp};
 
 /// The store that all files belong to.
