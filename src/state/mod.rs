@@ -323,8 +323,8 @@ struct Growth {
 
 impl Growth {
     fn add(&mut self, after: usize, before: usize) {
-        self.more += after;
-        self.less += before;
+        self.more = self.more.saturating_add(after);
+        self.less = self.less.saturating_add(before);
     }
 
     fn get(&self) -> usize {
