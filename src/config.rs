@@ -1,4 +1,5 @@
-//! The choices that have a name: what a call survives, and what store time follows.
+//! The choices that have a name: what a call survives, what store time follows, what the end of a
+//! lease means.
 
 use std::fmt;
 use std::str::FromStr;
@@ -79,4 +80,19 @@ impl FromStr for TimeSource {
             }),
         }
     }
+}
+
+/// What happens to the ids of a claim that outlived its lease.
+///
+/// Whoever held them may have done its work, in part or in full, and can no longer commit it: what
+/// became of them is unknown. Either way the late holder is refused and harms nobody.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseEnd {
+    /// The next to present an id gets it, and a transaction that does is told that the outcome of an
+    /// earlier attempt is unknown. For work that can be done twice.
+    #[default]
+    Rerun,
+    /// Whoever presents such an id is told that its outcome is unknown, until somebody has found out
+    /// and says what is to be done. For work that must not be done twice.
+    Block,
 }

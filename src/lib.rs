@@ -200,6 +200,8 @@
 //! | `metrics` | no | the counters of [`Stats`], exported through the `metrics` facade |
 //! | `testing` | no | doors for this crate's own tests and benches; no part of the interface |
 
+#[allow(dead_code, unused_imports)]
+mod claim;
 mod compaction;
 mod config;
 mod error;
@@ -223,7 +225,7 @@ mod window;
 #[doc(hidden)]
 pub mod testing;
 
-pub use config::{Durability, TimeSource};
+pub use config::{Durability, LeaseEnd, TimeSource};
 pub use error::{Corruption, Error, Result};
 pub use identity::IdentityKind;
 pub use key::Fingerprint;
