@@ -296,7 +296,7 @@ fn names_of_files_are_in_one_place() {
     let mut wrong = String::new();
     for source in sources().iter().filter(|s| s.path != "src/format/names.rs") {
         let code = source.code();
-        for name in fixed.iter().map(String::as_str).chain([".log\"", ".run\""]) {
+        for name in fixed.iter().map(String::as_str).chain([".log\"", ".run\"", ".val\""]) {
             if code.contains(name) {
                 writeln!(wrong, "{}: {name} belongs into format/names.rs", source.path).unwrap();
             }

@@ -118,7 +118,7 @@ fn manifest(damage: &Damage) {
         head: [1, 2, 3, 4, 5, 6, 7, 8],
         options: [8, 1],
         generations: vec![[1, 2, 3]; 2],
-        runs: vec![[4, 5, 6, 7]; 3],
+        runs: vec![[4, 5, 6, 7, 8]; 3],
         forgotten: vec![[8, 9, 10, 11]; 2],
     };
     let written = manifest.write();

@@ -10,7 +10,7 @@ struct Input {
     head: [u64; 8],
     options: [u32; 2],
     generations: Vec<[u64; 3]>,
-    runs: Vec<[u64; 4]>,
+    runs: Vec<[u64; 5]>,
     forgotten: Vec<[u64; 4]>,
     flip: (u16, u8),
 }

@@ -1,11 +1,12 @@
-//! Sorted records in, one durable run out.
+//! Sorted records in, one durable run out, and a values file where ids have values.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::format::value::Value;
 use crate::format::{StoreId, names};
 use crate::key::Fingerprint;
-use crate::run::{ReadMode, Run, RunSpec, RunWriter};
+use crate::run::{ReadMode, Run, RunSpec, RunWriter, Values, ValuesWriter};
 use crate::sync::Arc;
 use crate::sys::Storage;
 use crate::time::Ticks;
@@ -32,28 +33,44 @@ impl RunTarget {
         names::run(&self.dir, self.number)
     }
 
-    /// Writes all records, ascending, and opens the run that they make. Its bytes and its name are
-    /// durable then. On an error the file is removed.
+    /// The path of its values.
+    fn values_path(&self) -> PathBuf {
+        names::values(&self.dir, self.number)
+    }
+
+    /// Writes all records, ascending, with what is kept with their ids, ascending too, and opens the
+    /// run that they make. Its bytes and its names are durable then. On an error nothing is left.
     pub(crate) fn write(
         &self,
         expected: u64,
+        records: impl Iterator<Item = (Fingerprint, u8)>,
+        values: Vec<(Fingerprint, Value)>,
+    ) -> Result<Arc<Run>> {
+        self.write_files(expected, records, &values).inspect_err(|_| self.abandon())
+    }
+
+    fn write_files(
+        &self,
+        expected: u64,
         mut records: impl Iterator<Item = (Fingerprint, u8)>,
+        values: &[(Fingerprint, Value)],
     ) -> Result<Arc<Run>> {
         let mut writer = self.start(expected)?;
-        match records.try_for_each(|(id, tick)| writer.push(id, tick)) {
-            Ok(()) => self.finish(writer),
-            Err(error) => {
-                self.abandon();
-                Err(error)
-            }
+        records.try_for_each(|(id, tick)| writer.push(id, tick))?;
+        writer.finish()?;
+        if !values.is_empty() {
+            let mut writer = self.start_values()?;
+            values.iter().try_for_each(|(id, value)| writer.push(*id, value))?;
+            writer.finish()?;
         }
+        self.open(!values.is_empty())
     }
 
     /// Starts a run for about `expected` records.
     pub(crate) fn start(&self, expected: u64) -> Result<RunWriter> {
+        // Files of this number that are there were left by a step that failed: no list names them.
+        self.abandon();
         let path = self.path();
-        // A run of this number that is there was left by a step that failed: no list names it.
-        let _ = self.storage.remove(&path);
         let file = self.storage.create(&path).map_err(|e| Error::io("create", &path, e))?;
         let spec = RunSpec {
             store: self.store,
@@ -66,21 +83,31 @@ impl RunTarget {
         RunWriter::new(file, &path, spec).inspect_err(|_| self.abandon())
     }
 
-    /// Makes a run durable and opens it.
-    pub(crate) fn finish(&self, writer: RunWriter) -> Result<Arc<Run>> {
-        self.finish_and_open(writer).map(Arc::new).inspect_err(|_| self.abandon())
+    /// Starts the values of the run.
+    pub(crate) fn start_values(&self) -> Result<ValuesWriter> {
+        let path = self.values_path();
+        let file = self.storage.create(&path).map_err(|e| Error::io("create", &path, e))?;
+        ValuesWriter::new(file, &path, &self.store, self.number)
+    }
+
+    /// Makes the names of finished files durable and opens the run.
+    pub(crate) fn open(&self, has_values: bool) -> Result<Arc<Run>> {
+        self.storage.sync_dir(&self.dir).map_err(|e| Error::io("sync", &self.dir, e))?;
+        let open = |path: &Path| self.storage.open(path).map_err(|e| Error::io("open", path, e));
+        let path = self.path();
+        let file = open(&path)?;
+        let run = Run::open(file, path, &self.store, self.number, self.read_mode)?;
+        if !has_values {
+            return Ok(Arc::new(run));
+        }
+        let path = self.values_path();
+        let values = Values::open(open(&path)?, path, &self.store, self.number)?;
+        Ok(Arc::new(run.with_values(values)))
     }
 
     /// Removes what was written so far.
     pub(crate) fn abandon(&self) {
         let _ = self.storage.remove(&self.path());
-    }
-
-    fn finish_and_open(&self, writer: RunWriter) -> Result<Run> {
-        writer.finish()?;
-        self.storage.sync_dir(&self.dir).map_err(|e| Error::io("sync", &self.dir, e))?;
-        let path = self.path();
-        let file = self.storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
-        Run::open(file, path, &self.store, self.number, self.read_mode)
+        let _ = self.storage.remove(&self.values_path());
     }
 }

@@ -13,7 +13,7 @@ pub(crate) const MAGIC: &[u8; 8] = b"FSMANIF\0";
 
 const HEADER: usize = 120;
 const GENERATION: usize = 24;
-const RUN: usize = 32;
+const RUN: usize = 40;
 const FORGOTTEN: usize = 32;
 
 /// One generation that has runs.
@@ -36,6 +36,15 @@ pub(crate) struct RunEntry {
     pub(crate) records: u64,
     /// Length of its file.
     pub(crate) bytes: u64,
+    /// Length of the values file beside it; 0 if it has none.
+    pub(crate) values: u64,
+}
+
+impl RunEntry {
+    /// Length of its files.
+    pub(crate) fn total_bytes(&self) -> u64 {
+        self.bytes.saturating_add(self.values)
+    }
 }
 
 /// An id that was told to be forgotten: records of it up to `at` do not count.
@@ -98,7 +107,7 @@ impl Manifest {
             put(&[g.number, g.ticks.base.as_micros(), g.ticks.micros]);
         }
         for r in &self.runs {
-            put(&[r.number, r.generation, r.records, r.bytes]);
+            put(&[r.number, r.generation, r.records, r.bytes, r.values]);
         }
         for f in &self.forgotten {
             let Fingerprint { hi, lo } = f.fingerprint;
@@ -184,6 +193,7 @@ fn decode_lists(bytes: &[u8], word: &dyn Fn(usize) -> u64) -> Manifest {
                 generation: u64_at(r, 8),
                 records: u64_at(r, 16),
                 bytes: u64_at(r, 24),
+                values: u64_at(r, 32),
             })
             .collect(),
         forgotten: forgotten
@@ -215,7 +225,10 @@ mod tests {
             next_run: 12,
             next_generation: 13,
             generations: vec![GenerationEntry { number: 3, ticks }],
-            runs: vec![RunEntry { number: 5, generation: 3, records: 100, bytes: 8192 }; 2],
+            runs: vec![
+                RunEntry { number: 5, generation: 3, records: 100, bytes: 8192, values: 0 },
+                RunEntry { number: 6, generation: 3, records: 100, bytes: 8192, values: 140 },
+            ],
             forgotten: vec![ForgottenEntry {
                 fingerprint: Fingerprint::from_u128(u128::MAX - 5),
                 at: Timestamp::from_secs(3),

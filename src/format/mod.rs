@@ -11,6 +11,7 @@ pub(crate) mod names;
 pub(crate) mod run;
 pub(crate) mod segment;
 pub(crate) mod superblock;
+pub(crate) mod value;
 
 /// The version of the format that this build writes, and the newest it reads.
 pub(crate) const VERSION: u32 = 1;

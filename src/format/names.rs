@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Segment(u64),
     /// A sorted run.
     Run(u64),
+    /// The values beside the run of that number.
+    Values(u64),
     /// One of the files with a fixed name.
     Fixed,
     /// Not ours.
@@ -36,6 +38,11 @@ pub(crate) fn run(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:012}.run"))
 }
 
+/// The path of the values beside run `number`.
+pub(crate) fn values(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:012}.val"))
+}
+
 /// What the file called `name` is.
 pub(crate) fn parse(name: &str) -> Kind {
     if [STORE, MANIFEST, MANIFEST_NEW, LOCK, RESERVE].contains(&name) {
@@ -50,6 +57,7 @@ pub(crate) fn parse(name: &str) -> Kind {
     match (digits.parse(), extension) {
         (Ok(number), "log") => Kind::Segment(number),
         (Ok(number), "run") => Kind::Run(number),
+        (Ok(number), "val") => Kind::Values(number),
         _ => Kind::Foreign,
     }
 }
@@ -68,6 +76,7 @@ mod tests {
         for number in [0, 1, 999_999_999_999, u64::MAX] {
             assert_eq!(kind_of(&segment(dir, number)), Kind::Segment(number));
             assert_eq!(kind_of(&run(dir, number)), Kind::Run(number));
+            assert_eq!(kind_of(&values(dir, number)), Kind::Values(number));
         }
         assert_eq!(parse(MANIFEST), Kind::Fixed);
     }

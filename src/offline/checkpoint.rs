@@ -1,7 +1,7 @@
 //! Copies of a store that can be opened.
 //!
 //! 1. Take a snapshot: every file that is needed is open, so none can be lost any more.
-//! 2. Give runs a second name, or copy them; copy of each log segment what verifies.
+//! 2. Give runs and their values a second name, or copy them; copy of each log segment what verifies.
 //! 3. Open each run of the copy and hold it against the manifest.
 //! 4. Write `STORE`, then the manifest, whose segments are those that were copied.
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::dest::Dest;
 use super::log::parts;
-use super::snapshot::{RunFile, Snapshot};
+use super::snapshot::{RunFile, Snapshot, ValuesFile};
 use crate::error::{Error, Result};
 use crate::format::names;
 use crate::format::superblock::Superblock;
@@ -55,20 +55,39 @@ fn copy_store(storage: &Arc<dyn Storage>, dir: &Path, dest: &Path, how: Runs) ->
 
 fn copy_run(run: RunFile, superblock: &Superblock, dest: &Dest<'_>, how: Runs) -> Result<()> {
     let storage = &**dest.storage();
-    let RunFile { number, entry, path, file } = run;
+    let RunFile { number, entry, path, file, values } = run;
     let to = names::run(dest.dir(), number);
+    let file = copy_file(&*file, &path, storage, &to, how)?;
+    let values = match values {
+        Some(values) => {
+            let to = names::values(dest.dir(), number);
+            let file = copy_file(&*values.file, &values.path, storage, &to, how)?;
+            Some(ValuesFile { path: to, file, ..values })
+        }
+        None => None,
+    };
+    RunFile { number, entry, path: to, file, values }.open(superblock).map(drop)
+}
+
+/// Gives an immutable file a second name, or copies it; what has that name then.
+fn copy_file(
+    from: &dyn File,
+    path: &Path,
+    storage: &dyn Storage,
+    to: &Path,
+    how: Runs,
+) -> Result<Box<dyn File>> {
     let linked = how == Runs::Link
-        && match storage.link(&path, &to) {
+        && match storage.link(path, to) {
             // Its generation has expired, or it was merged, since the snapshot.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
-            linked => linked.map(|()| true).map_err(|e| Error::io("link", &path, e))?,
+            linked => linked.map(|()| true).map_err(|e| Error::io("link", path, e))?,
         };
     if !linked {
-        let len = file.len().map_err(|e| Error::io("measure", &path, e))?;
-        copy_prefix(&*file, &path, len, storage, &to)?;
+        let len = from.len().map_err(|e| Error::io("measure", path, e))?;
+        copy_prefix(from, path, len, storage, to)?;
     }
-    let file = storage.open(&to).map_err(|e| Error::io("open", &to, e))?;
-    RunFile { number, entry, path: to, file }.open(superblock).map(drop)
+    storage.open(to).map_err(|e| Error::io("open", to, e))
 }
 
 /// Copies the first `len` bytes of `from` into a new file, and makes them durable.

@@ -7,6 +7,7 @@ use super::log::{parts, survey};
 use super::snapshot::{Snapshot, open_if_there};
 use crate::config::TimeSource;
 use crate::error::{Error, Result};
+use crate::format::manifest::RunEntry;
 use crate::format::{VERSION, names};
 use crate::identity::IdentityKind;
 use crate::store::layout::{identity_of, time_source_of};
@@ -76,7 +77,7 @@ pub struct Generation {
     pub runs: u64,
     /// Ids in them.
     pub ids: u64,
-    /// Bytes of them.
+    /// Bytes of them, with what is kept with their ids.
     pub bytes: u64,
 }
 
@@ -93,7 +94,7 @@ pub(super) fn inspect(storage: &dyn Storage, dir: &Path) -> Result<Inspection> {
             end: generation.ticks.end(),
             runs: runs.clone().count() as u64,
             ids: runs.clone().map(|run| run.records).sum(),
-            bytes: runs.map(|run| run.bytes).sum(),
+            bytes: runs.map(RunEntry::total_bytes).sum(),
         }
     });
     Ok(Inspection {

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, RunEntry};
-use crate::format::names;
 use crate::format::superblock::Superblock;
-use crate::run::Run;
-use crate::store::layout::{check_run, list_segments, read_manifest, read_store};
+use crate::format::{StoreId, names};
+use crate::run::{Run, Values};
+use crate::store::layout::{check_run, check_values, list_segments, read_manifest, read_store};
 use crate::sys::{File, Storage};
 
 /// How often one starts over before giving up. Manifests are written some times a second at most,
@@ -24,6 +24,18 @@ const TRIES: usize = 64;
 pub(super) struct RunFile {
     pub(super) number: u64,
     /// What the manifest says of it, where there is one.
+    pub(super) entry: Option<RunEntry>,
+    pub(super) path: PathBuf,
+    pub(super) file: Box<dyn File>,
+    /// What is kept with its ids.
+    pub(super) values: Option<ValuesFile>,
+}
+
+/// The values beside a run, open and not looked into.
+#[derive(Debug)]
+pub(super) struct ValuesFile {
+    pub(super) number: u64,
+    /// What the manifest says of the run, where there is one.
     pub(super) entry: Option<RunEntry>,
     pub(super) path: PathBuf,
     pub(super) file: Box<dyn File>,
@@ -142,12 +154,32 @@ impl Files {
         number: u64,
         entry: Option<RunEntry>,
     ) -> Result<()> {
+        let values = self.open_values(storage, dir, number, entry)?;
         let path = names::run(dir, number);
         match open_if_there(storage, &path)? {
-            Some(file) => self.runs.push(RunFile { number, entry, path, file }),
+            Some(file) => self.runs.push(RunFile { number, entry, path, file, values }),
             None => self.missing.push(path),
         }
         Ok(())
+    }
+
+    /// The values beside a run; for want of a manifest, if they are there.
+    fn open_values(
+        &mut self,
+        storage: &dyn Storage,
+        dir: &Path,
+        number: u64,
+        entry: Option<RunEntry>,
+    ) -> Result<Option<ValuesFile>> {
+        if entry.is_some_and(|entry| entry.values == 0) {
+            return Ok(None);
+        }
+        let path = names::values(dir, number);
+        let file = open_if_there(storage, &path)?;
+        if file.is_none() && entry.is_some() {
+            self.missing.push(path.clone());
+        }
+        Ok(file.map(|file| ValuesFile { number, entry, path, file }))
     }
 
     fn open_segment(&mut self, storage: &dyn Storage, dir: &Path, number: u64) -> Result<()> {
@@ -161,14 +193,29 @@ impl Files {
 }
 
 impl RunFile {
-    /// The run, to be read in order, held against the manifest.
+    /// The run with its values, to be read in order, held against the manifest.
     pub(super) fn open(self, superblock: &Superblock) -> Result<Run> {
-        let RunFile { number, entry, path, file } = self;
+        let RunFile { number, entry, path, file, values } = self;
         let run = Run::open_in_order(file, path.clone(), &superblock.store, number)?;
         if let Some(entry) = &entry {
             check_run(&run, &path, entry)?;
         }
-        Ok(run)
+        Ok(match values {
+            Some(values) => run.with_values(values.open(&superblock.store)?),
+            None => run,
+        })
+    }
+}
+
+impl ValuesFile {
+    /// The values, held against the manifest.
+    pub(super) fn open(self, store: &StoreId) -> Result<Values> {
+        let ValuesFile { number, entry, path, file } = self;
+        let values = Values::open(file, path.clone(), store, number)?;
+        if let Some(entry) = &entry {
+            check_values(&values, &path, entry)?;
+        }
+        Ok(values)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::log::{each_in, measure};
-use super::snapshot::{Files, RunFile, SegmentFile, Snapshot, open_if_there};
+use super::snapshot::{Files, RunFile, SegmentFile, Snapshot, ValuesFile, open_if_there};
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::manifest::Manifest;
@@ -142,7 +142,10 @@ impl Check<'_> {
         store: &StoreId,
         manifest: Option<&Manifest>,
     ) -> Result<()> {
-        let RunFile { number, entry, path, file } = run;
+        let RunFile { number, entry, path, file, values } = run;
+        if let Some(values) = values {
+            self.values(values, store)?;
+        }
         let len = file.len().map_err(|e| Error::io("measure", &path, e))?;
         self.read(len);
         let before = self.verified.damages;
@@ -166,6 +169,15 @@ impl Check<'_> {
             self.tell(&Corruption { path, offset: 0, what, expected, found });
         }
         Ok(())
+    }
+
+    fn values(&mut self, values: ValuesFile, store: &StoreId) -> Result<()> {
+        let len = values.file.len().map_err(|e| Error::io("measure", &values.path, e))?;
+        self.read(len);
+        match self.note(values.open(store))? {
+            Some(values) => values.verify(&mut |damage| self.tell(&damage)),
+            None => Ok(()),
+        }
     }
 
     /// Checks every page of a run that does not open for itself; all have the same checksum.

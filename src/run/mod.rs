@@ -7,6 +7,7 @@
 //! | `cursor` | all records in order |
 //! | `merge` | several sorted sources as one |
 //! | `verify` | reads every byte and reports every damage |
+//! | `values` | outcomes and payload fingerprints, in a file beside a run |
 //! | `filter`, `directory` | the arithmetic behind the lookups |
 //!
 //! # Promises
@@ -44,6 +45,8 @@ mod filter;
 mod merge;
 mod open;
 mod reader;
+#[allow(dead_code)]
+mod values;
 mod verify;
 mod writer;
 
@@ -58,6 +61,7 @@ pub(crate) use cursor::Cursor;
 pub(crate) use merge::{Merge, Sorted};
 pub use reader::ReadMode;
 pub(crate) use reader::Run;
+pub(crate) use values::{Values, ValuesMerge, ValuesWriter};
 pub(crate) use writer::RunWriter;
 
 /// An id as a run keeps it: its fingerprint, and the tick in which it was first seen.

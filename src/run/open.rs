@@ -61,7 +61,7 @@ impl Run {
         let salt = header.salt();
         let starts = open_directory(&*file, &path, &header, &footer)?;
         let source = source(&*file, &path, &header, len)?;
-        Ok(Run { file, path, header, footer, salt, starts, len, source })
+        Ok(Run { file, path, header, footer, salt, starts, len, source, values: None })
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::directory::Directory;
 use super::filter::{self, Block};
 use super::open::{read_exact, read_page};
-use super::{BATCH_PAGES, Cursor, RunSpec};
+use super::{BATCH_PAGES, Cursor, RunSpec, Values};
 use crate::error::Result;
 use crate::format::PAGE;
 use crate::format::checksum::Salt;
@@ -16,7 +16,7 @@ use crate::format::run::page::PageView;
 use crate::format::run::{Flaw, Footer, Header, PAGE_U64, Page, check};
 use crate::key::Fingerprint;
 use crate::mem::prefetch;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Arc, AtomicU64, Ordering};
 use crate::sys::{File, Region};
 use crate::time::Ticks;
 
@@ -44,6 +44,7 @@ pub(crate) struct Run {
     pub(super) starts: Directory,
     pub(super) len: u64,
     pub(super) source: Source,
+    pub(super) values: Option<Arc<Values>>,
 }
 
 #[derive(Debug)]
@@ -84,6 +85,26 @@ pub(super) struct ReadAhead {
 pub(crate) struct Place(Option<usize>);
 
 impl Run {
+    /// The run with what is kept with its ids.
+    pub(crate) fn with_values(self, values: Values) -> Run {
+        Run { values: Some(Arc::new(values)), ..self }
+    }
+
+    /// What is kept with its ids, if anything is.
+    pub(crate) fn values(&self) -> Option<&Arc<Values>> {
+        self.values.as_ref()
+    }
+
+    /// Length of the values file; 0 if there is none.
+    pub(crate) fn values_bytes(&self) -> u64 {
+        self.values.as_ref().map_or(0, |values| values.bytes())
+    }
+
+    /// Length of both files.
+    pub(crate) fn total_bytes(&self) -> u64 {
+        self.len + self.values_bytes()
+    }
+
     /// Whether `fingerprint` may be in the run; `false` is certain.
     #[inline]
     pub(crate) fn filter_may_contain(&self, fingerprint: Fingerprint) -> Result<bool> {
@@ -196,7 +217,7 @@ impl Run {
         self.footer.records
     }
 
-    /// Length of the file.
+    /// Length of the run's own file, without the values beside it.
     pub(crate) fn bytes(&self) -> u64 {
         self.len
     }
@@ -208,7 +229,8 @@ impl Run {
             Source::Positioned { filter } => size_of_val(&**filter),
             Source::InOrder => 0,
         };
-        self.starts.bytes() + source
+        let values = self.values.as_ref().map_or(0, |values| values.memory_bytes());
+        self.starts.bytes() + source + values
     }
 
     pub(crate) fn ticks(&self) -> Ticks {

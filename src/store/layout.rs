@@ -12,7 +12,7 @@ use crate::format::superblock::Superblock;
 use crate::format::{StoreId, names};
 use crate::identity::IdentityKind;
 use crate::log::{Tail, replay};
-use crate::run::Run;
+use crate::run::{Run, Values};
 use crate::sys::{File, Storage};
 
 /// Reads `STORE` and `MANIFEST`.
@@ -69,6 +69,20 @@ pub(crate) fn check_run(run: &Run, path: &Path, entry: &RunEntry) -> Result<()> 
         what: "run",
         expected: say(entry.records, entry.bytes, entry.generation),
         found: say(run.records(), run.bytes(), run.spec().generation),
+    }))
+}
+
+/// Checks that open values are those that the manifest lists beside a run.
+pub(crate) fn check_values(values: &Values, path: &Path, entry: &RunEntry) -> Result<()> {
+    if values.bytes() == entry.values {
+        return Ok(());
+    }
+    Err(Error::from(Corruption {
+        path: path.to_path_buf(),
+        offset: 0,
+        what: "values file",
+        expected: format!("{} bytes", entry.values),
+        found: format!("{} bytes", values.bytes()),
     }))
 }
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::catalog::{Catalog, write_file};
 use super::core::Core;
-use super::layout::{check_run, identity_of, read_store, time_source_of};
+use super::layout::{check_run, check_values, identity_of, read_store, time_source_of};
 use super::options::{DEFAULT_WINDOW, Options};
 use super::recover::{Replayed, remove_dropped, replay_log};
 use super::rotation::Rotation;
@@ -32,7 +32,7 @@ use crate::format::{StoreId, names};
 use crate::identity::{Identity, IdentityKind, random_key};
 use crate::index::Table;
 use crate::log::{Log, Lsn};
-use crate::run::Run;
+use crate::run::{Run, Values};
 use crate::sync::gate::Gate;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex};
 use crate::sys::{Lock, disk};
@@ -163,7 +163,7 @@ fn look_around(dir: &Path, options: &Options) -> Result<Found> {
     let has = |name: &str| entries.iter().any(|entry| entry == name);
     let data = entries
         .iter()
-        .any(|entry| matches!(names::parse(entry), names::Kind::Segment(_) | names::Kind::Run(_)));
+        .any(|entry| !matches!(names::parse(entry), names::Kind::Fixed | names::Kind::Foreign));
     match (has(names::STORE), has(names::MANIFEST)) {
         (true, true) => return Ok(Found::Store),
         (false, true) => {
@@ -256,6 +256,9 @@ fn remove_leftovers(dir: &Path, options: &Options, manifest: &Manifest) -> Resul
     for name in entries {
         let left_over = match names::parse(&name) {
             names::Kind::Run(number) => manifest.runs.iter().all(|run| run.number != number),
+            names::Kind::Values(number) => {
+                manifest.runs.iter().all(|run| run.number != number || run.values == 0)
+            }
             names::Kind::Segment(number) => number < manifest.first_segment,
             names::Kind::Fixed => name == names::MANIFEST_NEW,
             names::Kind::Foreign => false,
@@ -280,24 +283,36 @@ fn open_runs(
     let mut runs = Vec::new();
     let mut missing: Vec<RunEntry> = Vec::new();
     for entry in catalog.manifest.runs.iter().rev() {
-        let path = names::run(dir, entry.number);
-        let file = match options.storage.open(&path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                if !options.accept_incomplete {
-                    return Err(Error::WindowIncomplete { missing: path });
-                }
+        match open_run(dir, options, store, entry) {
+            Err(Error::WindowIncomplete { .. }) if options.accept_incomplete => {
                 missing.push(*entry);
-                continue;
             }
-            opened => opened.map_err(|e| Error::io("open", &path, e))?,
-        };
-        let run = Run::open(file, path.clone(), store, entry.number, options.read_mode)?;
-        check_run(&run, &path, entry)?;
-        runs.push(Arc::new(run));
+            opened => runs.push(Arc::new(opened?)),
+        }
     }
     accept_missing(&mut catalog.manifest, &missing);
     recovery.missing_runs = missing.len() as u64;
     Ok(runs)
+}
+
+/// Opens a run and the values beside it.
+fn open_run(dir: &Path, options: &Options, store: &StoreId, entry: &RunEntry) -> Result<Run> {
+    let open = |path: &Path| match options.storage.open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::WindowIncomplete { missing: path.to_path_buf() })
+        }
+        opened => opened.map_err(|e| Error::io("open", path, e)),
+    };
+    let path = names::run(dir, entry.number);
+    let run = Run::open(open(&path)?, path.clone(), store, entry.number, options.read_mode)?;
+    check_run(&run, &path, entry)?;
+    if entry.values == 0 {
+        return Ok(run);
+    }
+    let path = names::values(dir, entry.number);
+    let values = Values::open(open(&path)?, path.clone(), store, entry.number)?;
+    check_values(&values, &path, entry)?;
+    Ok(run.with_values(values))
 }
 
 /// Strikes missing runs from the manifest; what was seen before their generations' ends is unknown.

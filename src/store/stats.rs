@@ -121,7 +121,7 @@ impl Core {
         }
         for run in &view.runs {
             stats.ids += run.records();
-            stats.run_bytes += run.bytes();
+            stats.run_bytes += run.total_bytes();
             stats.run_memory += run.memory() as u64;
             let first = run.ticks().start_of(run.tick_range().0);
             stats.oldest = Some(stats.oldest.map_or(first, |oldest| oldest.min(first)));

@@ -137,7 +137,7 @@ impl Upkeep {
         }
         core.counters.sealed.fetch_add(1, Ordering::Relaxed);
         if let Some(run) = run {
-            core.counters.run_bytes_written.fetch_add(run.bytes(), Ordering::Relaxed);
+            core.counters.run_bytes_written.fetch_add(run.total_bytes(), Ordering::Relaxed);
             tracing::debug!(run = run.spec().number, ids = run.records(), "sealed a run");
         }
         if let Some(table) = MemTable::into_table(mem) {
@@ -161,7 +161,7 @@ impl Upkeep {
         self.mark_in_filter(core, mem, true);
         let number = self.catalog.manifest.next_run;
         let target = self.target(core, number, mem.generation, mem.ticks);
-        let written = target.write(mem.ids() as u64, mem.table.drain());
+        let written = target.write(mem.ids() as u64, mem.table.drain(), Vec::new());
         written.inspect_err(|_| self.mark_in_filter(core, mem, false))
     }
 
@@ -239,17 +239,15 @@ impl Upkeep {
         let active = core.gate.enter().active.generation;
         let manifest = &self.catalog.manifest;
         let growing = manifest.runs.iter().filter(|run| run.generation == active);
-        if growing.map(|run| run.bytes).sum::<u64>() > runs_most / 8 {
+        if growing.map(RunEntry::total_bytes).sum::<u64>() > runs_most / 8 {
             core.cut_generation.store(true, Ordering::Relaxed);
         }
         let Some(&oldest) = manifest.generations.first() else {
             return Ok(false);
         };
-        let bytes: u64 = manifest.runs.iter().map(|run| run.bytes).sum();
-        let merging = self
-            .merging
-            .as_ref()
-            .map_or(0, |merging| merging.inputs().iter().map(|run| run.bytes()).sum::<u64>());
+        let bytes: u64 = manifest.runs.iter().map(RunEntry::total_bytes).sum();
+        let inputs = self.merging.as_ref().map_or(&[][..], |merging| merging.inputs());
+        let merging: u64 = inputs.iter().map(|run| run.total_bytes()).sum();
         if merging > 0 && bytes + merging > runs_most {
             self.merging = None;
             return Ok(true);
@@ -300,14 +298,8 @@ impl Upkeep {
         core.forgotten.expire(now, core.window, longest, complete_since);
         let dropped = |generation: u64| generation == oldest.number;
         let facts = core.manifest_facts()?;
-        let numbers: Vec<u64> = self
-            .catalog
-            .manifest
-            .runs
-            .iter()
-            .filter(|run| dropped(run.generation))
-            .map(|run| run.number)
-            .collect();
+        let runs = self.catalog.manifest.runs.iter();
+        let gone: Vec<RunEntry> = runs.filter(|run| dropped(run.generation)).copied().collect();
         self.install(core, |manifest| {
             facts.apply(manifest);
             manifest.runs.retain(|run| !dropped(run.generation));
@@ -318,7 +310,7 @@ impl Upkeep {
             view.runs.extract_if(.., |run| dropped(run.spec().generation)).collect()
         });
         drop(unused);
-        numbers.iter().for_each(|&number| core.remove_file(&names::run(&core.dir, number)));
+        gone.iter().for_each(|run| remove_run(core, run.number, run.values > 0));
         self.catalog.set_reserve_aside();
         Ok(())
     }
@@ -420,10 +412,10 @@ impl Upkeep {
         });
         drop(unused);
         for input in &inputs {
-            core.remove_file(&names::run(&core.dir, input.spec().number));
+            remove_run(core, input.spec().number, input.values().is_some());
         }
         core.counters.merged.fetch_add(1, Ordering::Relaxed);
-        core.counters.run_bytes_written.fetch_add(run.bytes(), Ordering::Relaxed);
+        core.counters.run_bytes_written.fetch_add(run.total_bytes(), Ordering::Relaxed);
         tracing::debug!(run = run.spec().number, inputs = inputs.len(), "merged runs");
         Ok(true)
     }
@@ -446,9 +438,9 @@ impl Upkeep {
         let Some(first) = inputs.first() else {
             return Ok(());
         };
-        let bytes = |runs: &[Arc<Run>]| runs.iter().map(|run| run.bytes()).sum::<u64>();
-        let all: u64 = manifest.runs.iter().map(|run| run.bytes).sum();
-        if core.options.max_bytes.is_some_and(|most| all + bytes(&inputs) > most / 2) {
+        let merged: u64 = inputs.iter().map(|run| run.total_bytes()).sum();
+        let all: u64 = manifest.runs.iter().map(RunEntry::total_bytes).sum();
+        if core.options.max_bytes.is_some_and(|most| all + merged > most / 2) {
             return Ok(());
         }
         let (generation, ticks) = (first.spec().generation, first.ticks());
@@ -511,6 +503,14 @@ pub(crate) fn filter_size(options: &super::options::Options, live: u64) -> (u64,
     (capacity, blocks)
 }
 
+/// Removes the files of a run that no manifest lists any more.
+fn remove_run(core: &Core, number: u64, has_values: bool) {
+    core.remove_file(&names::run(&core.dir, number));
+    if has_values {
+        core.remove_file(&names::values(&core.dir, number));
+    }
+}
+
 fn add_run(manifest: &mut Manifest, run: &Run) {
     let spec = run.spec();
     manifest.runs.push(RunEntry {
@@ -518,6 +518,7 @@ fn add_run(manifest: &mut Manifest, run: &Run) {
         generation: spec.generation,
         records: run.records(),
         bytes: run.bytes(),
+        values: run.values_bytes(),
     });
     manifest.runs.sort_by_key(|run| (run.generation, run.number));
     if manifest.generations.iter().all(|generation| generation.number != spec.generation) {

@@ -84,8 +84,8 @@ pub struct PlainManifest {
     pub options: [u32; 2],
     /// Number, start, tick length.
     pub generations: Vec<[u64; 3]>,
-    /// Number, generation, records, bytes.
-    pub runs: Vec<[u64; 4]>,
+    /// Number, generation, records, bytes of the run, bytes of its values.
+    pub runs: Vec<[u64; 5]>,
     /// Fingerprint (low, high), forgotten at, seen again.
     pub forgotten: Vec<[u64; 4]>,
 }
@@ -101,11 +101,12 @@ impl PlainManifest {
             number,
             ticks: Ticks { base: time(base), micros },
         };
-        let run = |&[number, generation, records, bytes]: &[u64; 4]| RunEntry {
+        let run = |&[number, generation, records, bytes, values]: &[u64; 5]| RunEntry {
             number,
             generation,
             records,
             bytes,
+            values,
         };
         let forgotten = |&[lo, hi, at, again]: &[u64; 4]| ForgottenEntry {
             fingerprint: Fingerprint { hi, lo },
@@ -143,6 +144,7 @@ impl PlainManifest {
             let Fingerprint { hi, lo } = f.fingerprint;
             [lo, hi, f.at.as_micros(), f.seen_again.as_micros()]
         };
+        let run = |r: &RunEntry| [r.number, r.generation, r.records, r.bytes, r.values];
         Ok(PlainManifest {
             head: [
                 m.sequence,
@@ -156,7 +158,7 @@ impl PlainManifest {
             ],
             options: [m.slices, m.time_source],
             generations: m.generations.iter().map(generation).collect(),
-            runs: m.runs.iter().map(|r| [r.number, r.generation, r.records, r.bytes]).collect(),
+            runs: m.runs.iter().map(run).collect(),
             forgotten: m.forgotten.iter().map(forgotten).collect(),
         })
     }

@@ -182,9 +182,16 @@ impl Import<'_> {
         let Some(Open { target, writer, records, .. }) = self.open.take() else {
             return Ok(());
         };
-        let run = target.finish(writer)?;
+        writer.finish()?;
+        let run = target.open(false)?;
         let (number, generation) = (target.number, target.generation);
-        self.manifest.runs.push(RunEntry { number, generation, records, bytes: run.bytes() });
+        self.manifest.runs.push(RunEntry {
+            number,
+            generation,
+            records,
+            bytes: run.bytes(),
+            values: 0,
+        });
         Ok(())
     }
 }
