@@ -27,6 +27,8 @@ mod recover;
 mod rotation;
 mod stats;
 mod upkeep;
+#[cfg(test)]
+mod values_tests;
 mod worker;
 
 use std::cell::RefCell;
