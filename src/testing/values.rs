@@ -19,7 +19,7 @@ fn value(run: &Run, id: Fingerprint, tick: u8, times: usize) -> Value {
     Value { time: run.ticks().start_of(tick), payload, outcome: Some(outcome.into()) }
 }
 
-/// Gives every third id a value, in each run but the oldest, and lists the files. An outcome is
+/// Gives every id a value, in each run but the youngest, and lists the files. An outcome is
 /// about `20 * 16 * times` bytes. Nobody may have
 /// the store open, or will go on with it.
 pub(crate) fn give_values(
@@ -31,13 +31,13 @@ pub(crate) fn give_values(
     let store = superblock.store;
     let mut given = Vec::new();
     let mut listed = manifest.runs.clone();
-    for entry in &mut listed[1..] {
+    for entry in listed.iter_mut().rev().skip(1) {
         let file = disk.open(&names::run(dir, entry.number)).unwrap();
         let run = Run::open_in_order(file, dir.join("run"), &store, entry.number).unwrap();
         let path = names::values(dir, entry.number);
         let file = disk.create(&path).unwrap();
         let mut writer = ValuesWriter::new(file, &path, &store, entry.number).unwrap();
-        for record in run.cursor().step_by(3) {
+        for record in run.cursor() {
             let (id, tick) = record.unwrap();
             let value = value(&run, id, tick, times);
             writer.push(id, &value).unwrap();
