@@ -6,7 +6,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use firstseen::testing::decode::{self, FuzzRun, PlainManifest, Record};
+use firstseen::testing::decode::{self, FuzzRun, FuzzValues, PlainManifest, Record};
 use firstseen::{Error, ReadMode};
 use libfuzzer_sys::fuzz_target;
 
@@ -25,6 +25,11 @@ enum Input {
     Run {
         records: Vec<(u16, u8)>,
         spread: Spread,
+        damage: Damage,
+    },
+    Values {
+        /// Of each id its time, whether there is a payload, and the length of the outcome.
+        entries: Vec<(u16, u32, bool, Option<u16>)>,
         damage: Damage,
     },
 }
@@ -71,6 +76,7 @@ fuzz_target!(|input: Input| match input {
         segment(&calls, synced, frame_at.into(), &damage);
     }
     Input::Run { records, spread, damage } => run(records, &spread, &damage),
+    Input::Values { entries, damage } => values(entries, &damage),
 });
 
 /// An error from bytes is one of the kinds that say so, and names the place.
@@ -90,10 +96,13 @@ fn invented(mut bytes: Vec<u8>) {
         let _ = PlainManifest::read(bytes).map_err(|e| typed(&e));
         let _ = decode::read_segment(bytes).map_err(|e| typed(&e));
         read_forged_run(bytes);
+        read_forged_values(bytes);
     };
     read(&bytes);
     decode::reseal_superblock(&mut bytes);
     decode::reseal_manifest(&mut bytes);
+    read(&bytes);
+    decode::reseal_values(&mut bytes);
     read(&bytes);
     decode::reseal_run(&mut bytes);
     read(&bytes);
@@ -217,5 +226,59 @@ fn read_forged_run(bytes: &[u8]) {
         for id in read.iter().map(|record| record.0).take(64).chain([0, 1 << 100, u128::MAX]) {
             let _ = run.get(id).map_err(|e| typed(&e));
         }
+    }
+}
+
+fn values(mut entries: Vec<(u16, u32, bool, Option<u16>)>, damage: &Damage) {
+    entries.sort_unstable();
+    entries.dedup_by_key(|entry| entry.0);
+    let entries: Vec<_> = entries
+        .into_iter()
+        .map(|(n, time, payload, outcome)| {
+            let payload = payload.then_some(u128::from(time) << 64);
+            let outcome = outcome.map(|len| vec![n as u8; usize::from(len)]);
+            (u128::from(n) << 112, (u64::from(time), payload, outcome))
+        })
+        .collect();
+    let mut bytes = decode::write_values(&entries);
+    let whole = bytes.clone();
+    damage.apply(&mut bytes);
+    if damage.forge {
+        decode::reseal_values(&mut bytes);
+        return read_forged_values(&bytes);
+    }
+    let values = match FuzzValues::open(&bytes) {
+        Ok(values) => values,
+        Err(error) => {
+            typed(&error);
+            return assert_ne!(bytes, whole);
+        }
+    };
+    let (read, end) = values.entries();
+    assert!(entries.starts_with(&read));
+    assert!(end.is_err() || read == entries);
+    let flaws = values.verify().expect("a medium without faults");
+    assert_eq!(flaws.is_empty(), bytes == whole, "{flaws:?}");
+    for (id, value) in &entries {
+        match values.get(*id) {
+            Ok(found) => assert_eq!(found.as_ref(), Some(value)),
+            Err(error) => typed(&error),
+        }
+        match values.get(id + 1) {
+            Ok(found) => assert_eq!(found, None),
+            Err(error) => typed(&error),
+        }
+    }
+}
+
+fn read_forged_values(bytes: &[u8]) {
+    let values = match FuzzValues::open(bytes) {
+        Ok(values) => values,
+        Err(error) => return typed(&error),
+    };
+    let (read, _) = values.entries();
+    let _ = values.verify().map_err(|e| typed(&e));
+    for id in read.iter().map(|entry| entry.0).take(64).chain([0, 1 << 100, u128::MAX]) {
+        let _ = values.get(id).map_err(|e| typed(&e));
     }
 }
