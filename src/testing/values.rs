@@ -15,7 +15,7 @@ use crate::sys::Storage;
 /// What is kept with an id of a run: its fingerprint, up to 39 times `times`.
 fn value(run: &Run, id: Fingerprint, tick: u8, times: usize) -> Value {
     let outcome = id.as_u128().to_le_bytes().repeat((id.lo % 40) as usize * times);
-    let payload = (id.hi % 2 == 0).then_some(Fingerprint { hi: id.lo, lo: id.hi });
+    let payload = id.hi.is_multiple_of(2).then_some(Fingerprint { hi: id.lo, lo: id.hi });
     Value { time: run.ticks().start_of(tick), payload, outcome: Some(outcome.into()) }
 }
 
