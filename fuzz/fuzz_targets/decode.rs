@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use arbitrary::Arbitrary;
 use firstseen::testing::decode::{
-    self, FuzzRun, PlainCommit, PlainItem, PlainManifest, PlainState, Record,
+    self, FuzzRun, FuzzValues, PlainCommit, PlainItem, PlainManifest, PlainState, Record,
 };
 use firstseen::{Error, ReadMode};
 use libfuzzer_sys::fuzz_target;
@@ -39,7 +39,7 @@ enum Input {
     State {
         sources: BTreeMap<String, u64>,
         entries: BTreeMap<Vec<u8>, Vec<u8>>,
-        prepared: BTreeMap<Vec<u8>, (u64, u64, Vec<FuzzItem>)>,
+        prepared: BTreeMap<Vec<u8>, (u64, Vec<FuzzItem>)>,
         damage: Damage,
     },
 }
@@ -72,6 +72,11 @@ impl FuzzItem {
             FuzzItem::RawId(index, id) => PlainItem::RawId { index: index.into(), id },
         }
     }
+    Values {
+        /// Of each id its time, whether there is a payload, and the length of the outcome.
+        entries: Vec<(u16, u32, bool, Option<u16>)>,
+        damage: Damage,
+    },
 }
 
 /// How far apart the records of a run are.
@@ -122,18 +127,19 @@ fuzz_target!(|input: Input| match input {
         commit(&PlainCommit { ids, items }, &damage);
     }
     Input::State { sources, entries, prepared, damage } => {
-        let prepared = prepared.into_iter().filter_map(|(token, (time, fence, items))| {
+        let prepared = prepared.into_iter().filter_map(|(token, (time, items))| {
             let token = PlainItem::Token(token);
             let items = [token].into_iter().chain(items.into_iter().map(FuzzItem::plain));
             let payload = PlainCommit { ids: vec![1, 2], items: items.collect() };
             let right = PlainCommit::read_prepare(&payload.write()).is_ok();
-            right.then_some((time, fence, payload))
+            right.then_some((time, payload))
         });
         let sources = sources.into_iter().filter(|(name, _)| (1..=1024).contains(&name.len()));
         let entries = entries.into_iter().filter(|(key, _)| key.len() <= 1024);
         let (sources, entries) = (sources.collect(), entries.collect());
         state(&PlainState { sources, entries, prepared: prepared.collect() }, &damage);
     }
+    Input::Values { entries, damage } => values(entries, &damage),
 });
 
 /// An error from bytes is one of the kinds that say so, and names the place.
@@ -155,12 +161,14 @@ fn invented(mut bytes: Vec<u8>) {
         let _ = PlainState::read(bytes).map_err(|e| typed(&e));
         read_payload(bytes);
         read_forged_run(bytes);
+        read_forged_values(bytes);
     };
     read(&bytes);
     decode::reseal_superblock(&mut bytes);
     decode::reseal_manifest(&mut bytes);
     read(&bytes);
     decode::reseal_state(&mut bytes);
+    decode::reseal_values(&mut bytes);
     read(&bytes);
     decode::reseal_run(&mut bytes);
     read(&bytes);
@@ -327,5 +335,59 @@ fn read_forged_run(bytes: &[u8]) {
         for id in read.iter().map(|record| record.0).take(64).chain([0, 1 << 100, u128::MAX]) {
             let _ = run.get(id).map_err(|e| typed(&e));
         }
+    }
+}
+
+fn values(mut entries: Vec<(u16, u32, bool, Option<u16>)>, damage: &Damage) {
+    entries.sort_unstable();
+    entries.dedup_by_key(|entry| entry.0);
+    let entries: Vec<_> = entries
+        .into_iter()
+        .map(|(n, time, payload, outcome)| {
+            let payload = payload.then_some(u128::from(time) << 64);
+            let outcome = outcome.map(|len| vec![n as u8; usize::from(len)]);
+            (u128::from(n) << 112, (u64::from(time), payload, outcome))
+        })
+        .collect();
+    let mut bytes = decode::write_values(&entries);
+    let whole = bytes.clone();
+    damage.apply(&mut bytes);
+    if damage.forge {
+        decode::reseal_values(&mut bytes);
+        return read_forged_values(&bytes);
+    }
+    let values = match FuzzValues::open(&bytes) {
+        Ok(values) => values,
+        Err(error) => {
+            typed(&error);
+            return assert_ne!(bytes, whole);
+        }
+    };
+    let (read, end) = values.entries();
+    assert!(entries.starts_with(&read));
+    assert!(end.is_err() || read == entries);
+    let flaws = values.verify().expect("a medium without faults");
+    assert_eq!(flaws.is_empty(), bytes == whole, "{flaws:?}");
+    for (id, value) in &entries {
+        match values.get(*id) {
+            Ok(found) => assert_eq!(found.as_ref(), Some(value)),
+            Err(error) => typed(&error),
+        }
+        match values.get(id + 1) {
+            Ok(found) => assert_eq!(found, None),
+            Err(error) => typed(&error),
+        }
+    }
+}
+
+fn read_forged_values(bytes: &[u8]) {
+    let values = match FuzzValues::open(bytes) {
+        Ok(values) => values,
+        Err(error) => return typed(&error),
+    };
+    let (read, _) = values.entries();
+    let _ = values.verify().map_err(|e| typed(&e));
+    for id in read.iter().map(|entry| entry.0).take(64).chain([0, 1 << 100, u128::MAX]) {
+        let _ = values.get(id).map_err(|e| typed(&e));
     }
 }

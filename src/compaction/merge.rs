@@ -21,7 +21,7 @@ pub(crate) struct Merging {
 #[derive(Debug)]
 enum Stage {
     Records {
-        writer: RunWriter,
+        writer: Box<RunWriter>,
         /// The last record that was written.
         last: Option<Fingerprint>,
     },
@@ -36,7 +36,8 @@ impl Merging {
     /// Starts to merge `inputs`, runs of one generation, into a new run.
     pub(crate) fn start(inputs: Vec<Arc<Run>>, target: RunTarget) -> Result<Merging> {
         let expected = inputs.iter().map(|run| run.records()).sum();
-        let stage = Stage::Records { writer: target.start(expected)?, last: None };
+        let writer = Box::new(target.start(expected)?);
+        let stage = Stage::Records { writer, last: None };
         Ok(Merging { inputs, target, stage })
     }
 

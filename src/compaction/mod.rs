@@ -3,7 +3,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `plan` | which runs to merge: pure arithmetic |
-//! | `seal` | sorted records in, one durable run out |
+//! | `seal` | sorted records and values in, one durable run out |
 //! | `merge` | several runs of a generation in, one run out, a step at a time |
 //! | `refresh` | the window filter rebuilt from the runs, a step at a time |
 //!
@@ -20,6 +20,8 @@ mod merge;
 mod plan;
 mod refresh;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use merge::Merging;
 pub(crate) use plan::{RunInfo, plan_merge};

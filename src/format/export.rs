@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::checksum::Salt;
 use super::manifest::ForgottenEntry;
+use super::value::{Entry, Value};
 use super::{StoreId, put_u32, put_u64, u32_at, u64_at};
 use crate::error::{Corruption, Error};
 use crate::key::Fingerprint;
@@ -17,8 +18,10 @@ pub(crate) const EXPORT_VERSION: u32 = 1;
 pub(crate) const PREAMBLE: usize = 32;
 /// Length of what is before a block's payload.
 pub(crate) const BLOCK_HEAD: usize = 16;
-/// The longest payload. Longer ones are damage.
-pub(crate) const PAYLOAD_MAX: usize = 1 << 20;
+/// The longest payload, that of the longest value. Longer ones are damage.
+pub(crate) const PAYLOAD_MAX: usize = (1 << 20) + 64;
+/// Bytes of a block of values, unless one alone is longer.
+pub(crate) const VALUES_MAX: usize = 64 << 10;
 /// Records of a block.
 pub(crate) const RECORDS_MAX: usize = 4096;
 /// Entries of a block of forgotten ids.
@@ -26,7 +29,7 @@ pub(crate) const FORGOTTEN_MAX: usize = 4096;
 
 const HEADER: usize = 88;
 const GENERATION: usize = 32;
-const END: usize = 16;
+const END: usize = 24;
 const FORGOTTEN: usize = 32;
 const RECORD: usize = Fingerprint::BYTES + 1;
 
@@ -64,10 +67,13 @@ pub(crate) enum Block {
         expected: u64,
     },
     Records(Vec<(Fingerprint, u8)>),
+    /// What is kept with ids of the generation.
+    Values(Vec<(Fingerprint, Value)>),
     /// Totals of all that came before.
     End {
         generations: u64,
         records: u64,
+        values: u64,
     },
 }
 
@@ -93,6 +99,7 @@ impl Block {
             Block::Generation { .. } => 3,
             Block::Records(_) => 4,
             Block::End { .. } => 5,
+            Block::Values(_) => 6,
         }
     }
 
@@ -118,7 +125,12 @@ impl Block {
                 records.iter().for_each(|(id, _)| put(&[id.lo, id.hi]));
                 bytes.extend(records.iter().map(|&(_, tick)| tick));
             }
-            Block::End { generations, records } => put(&[*generations, *records]),
+            Block::End { generations, records, values } => {
+                put(&[*generations, *records, *values]);
+            }
+            Block::Values(values) => {
+                values.iter().for_each(|(id, value)| value.encode(*id, &mut bytes));
+            }
         }
         let len = u32::try_from(bytes.len() - BLOCK_HEAD).expect("payloads are bounded");
         put_u32(&mut bytes, 8, self.kind());
@@ -165,10 +177,22 @@ impl Block {
                 let ids = ids.chunks_exact(Fingerprint::BYTES).map(id);
                 Block::Records(ids.zip(ticks.iter().copied()).collect())
             }
-            (5, END) => Block::End { generations: word(0), records: word(1) },
+            (5, END) => Block::End { generations: word(0), records: word(1), values: word(2) },
+            (6, _) => Block::Values(values(payload)?),
             _ => return None,
         })
     }
+}
+
+/// The values of a payload of nothing else.
+fn values(mut payload: &[u8]) -> Option<Vec<(Fingerprint, Value)>> {
+    let mut values = Vec::new();
+    while !payload.is_empty() {
+        let (entry, rest) = Entry::split(payload)?;
+        values.push((entry.id, entry.value()));
+        payload = rest;
+    }
+    Some(values)
 }
 
 fn forgotten_entry(bytes: &[u8]) -> ForgottenEntry {
@@ -215,12 +239,15 @@ mod tests {
         };
         let entry =
             ForgottenEntry { fingerprint: id, at: Timestamp::MIN, seen_again: Timestamp::MAX };
+        let value = Value { time: entry.at, payload: Some(id), outcome: Some([9; 40].into()) };
+        let bare = Value { outcome: None, ..value.clone() };
         let blocks = [
             Block::Header(header),
             Block::Forgotten(vec![entry; 2]),
             Block::Generation { number: 4, ticks, expected: 10 },
             Block::Records(vec![(id, 200), (Fingerprint::from_u128(u128::MAX), 0)]),
-            Block::End { generations: 1, records: 2 },
+            Block::Values(vec![(id, value), (Fingerprint::from_u128(u128::MAX), bare)]),
+            Block::End { generations: 1, records: 2, values: 3 },
         ];
         let salt = salt(&[6; 16]);
         for block in blocks {

@@ -18,7 +18,7 @@ const WHAT: &str = "state file";
 
 const HEADER: usize = 64;
 /// Bytes before the payload of a prepared transaction.
-const PREPARED: usize = 24;
+const PREPARED: usize = 16;
 
 /// The content of a state file.
 #[derive(Debug, Default)]
@@ -36,8 +36,6 @@ pub(crate) struct Snapshot<'a> {
 pub(crate) struct PreparedEntry<'a> {
     /// The store time of its frame.
     pub(crate) time: Timestamp,
-    /// Its fencing token.
-    pub(crate) fence: u64,
     /// The payload of its frame.
     pub(crate) prepare: Prepare<'a>,
 }
@@ -58,9 +56,9 @@ impl<'a> Snapshot<'a> {
         for &(key, value) in &self.entries {
             push_item(&mut bytes, &Item::Put { key, value });
         }
-        for PreparedEntry { time, fence, prepare } in &self.prepared {
+        for PreparedEntry { time, prepare } in &self.prepared {
             let payload = prepare.commit().payload();
-            let words = [time.as_micros(), *fence, payload.len() as u64];
+            let words = [time.as_micros(), payload.len() as u64];
             words.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
             bytes.extend_from_slice(payload);
         }
@@ -147,7 +145,7 @@ fn decode_lists(bytes: &[u8]) -> Result<Snapshot<'_>, Flaw> {
         if rest < PREPARED {
             return flaw(at, "a prepared transaction", format!("{rest} bytes"));
         }
-        let (time, fence, len) = (u64_at(bytes, at), u64_at(bytes, at + 8), u64_at(bytes, at + 16));
+        let (time, len) = (u64_at(bytes, at), u64_at(bytes, at + 8));
         let start = at + PREPARED;
         let end = usize::try_from(len).ok().and_then(|len| start.checked_add(len));
         let Some(payload) = end.and_then(|end| bytes.get(start..end)) else {
@@ -158,7 +156,7 @@ fn decode_lists(bytes: &[u8]) -> Result<Snapshot<'_>, Flaw> {
             return flaw(at, "tokens, ascending", "one that is lower".into());
         }
         let time = Timestamp::from_micros(time);
-        snapshot.prepared.push(PreparedEntry { time, fence, prepare });
+        snapshot.prepared.push(PreparedEntry { time, prepare });
         at = start + payload.len();
     }
     if at != bytes.len() {
@@ -195,7 +193,6 @@ mod tests {
     fn sample(payloads: &[Vec<u8>]) -> Snapshot<'_> {
         let entry = |payload| PreparedEntry {
             time: Timestamp::from_secs(3),
-            fence: 8,
             prepare: Prepare::decode(payload).unwrap(),
         };
         Snapshot {
@@ -218,7 +215,7 @@ mod tests {
         assert_eq!((&back.sources, &back.entries), (&sample.sources, &sample.entries));
         let (a, b) = (&back.prepared[0], &back.prepared[1]);
         assert_eq!((a.prepare.token(), b.prepare.token()), (&b"a"[..], &b"b"[..]));
-        assert_eq!((a.time, a.fence), (Timestamp::from_secs(3), 8));
+        assert_eq!(a.time, Timestamp::from_secs(3));
         assert_eq!(b.prepare.commit().payload(), payloads[1]);
         let empty = Snapshot::default().encode(&STORE, 7);
         assert!(decode(&empty).unwrap().entries.is_empty());

@@ -12,6 +12,7 @@ use crate::error::{Corruption, Error};
 use crate::format::names;
 use crate::sys::{Storage, read_exact_at, write_all_at};
 use crate::testing::MemoryDisk;
+use crate::testing::values::{give_values, values_of};
 use crate::{Store, Verdict};
 
 const DIR: &str = "/s";
@@ -26,7 +27,8 @@ fn ids(range: std::ops::Range<u64>) -> Vec<[u8; 8]> {
     range.map(u64::to_le_bytes).collect()
 }
 
-/// Runs, several segments, forgotten ids of which one came back, and a log; left open or closed.
+/// Runs, most with values, several segments, forgotten ids of which one came back, and a log; left
+/// open or closed.
 fn sample(disk: &MemoryDisk, close: bool) {
     let store = open_at(disk, DIR, true).unwrap();
     for start in [0, 300, 600] {
@@ -42,6 +44,7 @@ fn sample(disk: &MemoryDisk, close: bool) {
         true => store.close().unwrap(),
         false => std::mem::forget(store),
     }
+    give_values(disk, Path::new(DIR), 1);
 }
 
 fn storage(disk: &MemoryDisk) -> Arc<dyn Storage> {
@@ -236,11 +239,16 @@ fn a_stream_carries_ids_times_and_generations() {
     let imported = import_in(&storage(&disk), &mut input, Path::new(COPY)).unwrap();
     assert_eq!((imported, input.len()), (exported, 0));
     let before = records(&disk, DIR);
+    let values = values_of(&open_at(&disk.kill(), DIR, false).unwrap());
     let disk = disk.crash();
     assert!(records(&disk, COPY) == before);
     assert_eq!(damages(&disk, COPY).1, []);
     check_copy(&disk, COPY);
     let store = open_at(&disk, COPY, false).unwrap();
+    // All but those of the four that were forgotten since, of which one came back.
+    let mut kept = values_of(&store).into_iter().peekable();
+    let left_out = values.iter().filter(|value| kept.next_if_eq(value).is_none()).count();
+    assert_eq!((left_out, kept.next()), (4, None));
     assert!(store.check_and_insert(&ids(10..12)).unwrap().iter().all(Verdict::is_new));
 }
 
@@ -264,4 +272,28 @@ fn damaged_and_cut_streams_leave_nothing_behind() {
         refused(&damaged);
     }
     refused(&stream[..stream.len() - 1]);
+}
+
+#[test]
+fn copies_have_the_values_and_inspection_counts_them() {
+    for restore in [false, true] {
+        let disk = MemoryDisk::new();
+        sample(&disk, true);
+        let disk = disk.kill();
+        let values = values_of(&open_at(&disk, DIR, false).unwrap());
+        assert!(!values.is_empty());
+        let (storage, from, to) = (storage(&disk), Path::new(DIR), Path::new(COPY));
+        match restore {
+            true => checkpoint::restore_in(&storage, from, to).unwrap(),
+            false => checkpoint::checkpoint_in(&storage, from, to).unwrap(),
+        }
+        let disk = disk.crash();
+        assert_eq!(damages(&disk, COPY).1, []);
+        let found = inspect::inspect(&disk, to).unwrap();
+        let lens = bytes_of(&disk).into_iter().map(|(path, bytes)| (path, bytes.len() as u64));
+        let in_runs = lens.filter(|(path, _)| path.extension().is_some_and(|e| e != "log"));
+        let in_runs: u64 = in_runs.map(|(_, len)| len).sum();
+        assert_eq!(found.generations.iter().map(|g| g.bytes).sum::<u64>(), in_runs);
+        assert!(values_of(&open_at(&disk, COPY, false).unwrap()) == values);
+    }
 }

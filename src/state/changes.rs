@@ -1,7 +1,6 @@
 //! What a transaction wants to change, and what it has read.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::error::Refusal;
@@ -123,18 +122,6 @@ impl Changes {
     /// does not change it.
     pub(crate) fn get(&self, key: &[u8]) -> Option<Option<&Arc<[u8]>>> {
         self.writes.get(key).map(Option::as_ref)
-    }
-
-    /// What the transaction itself has made of the keys that begin with `prefix`, ascending.
-    pub(crate) fn scan<'a>(
-        &'a self,
-        prefix: &'a [u8],
-    ) -> impl Iterator<Item = (&'a Arc<[u8]>, Option<&'a Arc<[u8]>>)> {
-        let from = (Bound::Included(prefix), Bound::Unbounded);
-        let writes = self.writes.range::<[u8], _>(from);
-        writes
-            .take_while(move |(key, _)| key.starts_with(prefix))
-            .map(|(key, value)| (key, value.as_ref()))
     }
 
     /// The position that the transaction itself has given a source.

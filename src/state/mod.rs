@@ -227,10 +227,8 @@ impl State {
 
     /// The bytes of state file `number`.
     pub(crate) fn encode<'a>(&'a self, store: &StoreId, number: u64) -> Vec<u8> {
-        let prepared = |data: &'a PreparedData| {
-            let PreparedData { time, fence, .. } = *data;
-            PreparedEntry { time, fence, prepare: data.prepare() }
-        };
+        let prepared =
+            |data: &'a PreparedData| PreparedEntry { time: data.time, prepare: data.prepare() };
         let snapshot = Snapshot {
             sources: self.sources.iter().map(|(source, &next)| (&**source, next)).collect(),
             entries: self.entries.iter().map(|(key, entry)| (&**key, &*entry.value)).collect(),
@@ -244,8 +242,8 @@ impl State {
         let mut state = State::default();
         snapshot.sources.iter().for_each(|&(source, next)| state.set_progress(source, next));
         snapshot.entries.iter().for_each(|&(key, value)| state.put(key, value));
-        for PreparedEntry { time, fence, prepare } in &snapshot.prepared {
-            state.prepare(PreparedData::new(prepare, *time, *fence));
+        for PreparedEntry { time, prepare } in &snapshot.prepared {
+            state.prepare(PreparedData::new(prepare, *time));
         }
         state.changes = 0;
         state

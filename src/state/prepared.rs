@@ -14,14 +14,14 @@ pub(crate) struct PreparedData {
     payload: Arc<[u8]>,
     /// The store time of its frame.
     pub(crate) time: Timestamp,
-    /// Its fencing token.
-    pub(crate) fence: u64,
+    fence: u64,
 }
 
 impl PreparedData {
     /// Keeps the payload of a frame.
-    pub(crate) fn new(prepare: &Prepare<'_>, time: Timestamp, fence: u64) -> PreparedData {
-        PreparedData { payload: prepare.commit().payload().into(), time, fence }
+    pub(crate) fn new(prepare: &Prepare<'_>, time: Timestamp) -> PreparedData {
+        let payload = prepare.commit().payload().into();
+        PreparedData { payload, time, fence: prepare.fence() }
     }
 
     /// The fencing token of its claim.

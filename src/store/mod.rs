@@ -29,6 +29,8 @@ mod rotation;
 mod stats;
 pub(crate) mod transaction;
 mod upkeep;
+#[cfg(test)]
+mod values_tests;
 mod worker;
 
 use std::cell::RefCell;

@@ -185,7 +185,7 @@ impl Fill<'_, '_> {
             Some(FrameKind::Prepare) => {
                 let prepare = Prepare::decode(payload).map_err(flaw)?;
                 self.let_in(frame.time, 0, records, replayed)?;
-                self.base.state.prepare(PreparedData::new(&prepare, frame.time, prepare.fence()));
+                self.base.state.prepare(PreparedData::new(&prepare, frame.time));
             }
             Some(FrameKind::Abort) => {
                 let token = commit::decode_abort(payload).map_err(flaw)?;

@@ -65,6 +65,8 @@ pub struct Stats {
 
     /// Memory of active and frozen tables, in bytes.
     pub table_memory: u64,
+    /// Memory of claims, in bytes, without what each transaction holds itself.
+    pub claim_memory: u64,
     /// Memory of the window filter, in bytes.
     pub filter_memory: u64,
     /// Memory of the runs' directories and filters, beside mappings, in bytes.
@@ -108,6 +110,7 @@ impl Core {
             mismatches: calls.mismatch,
             commits: calls.commits,
             claimed: self.claims.len() as u64,
+            claim_memory: self.claims.memory() as u64,
             filter_negatives: calls.filter_negatives,
             filter_false_positives: calls.filter_false_positives,
             page_reads: calls.page_reads,

@@ -7,12 +7,15 @@
 //! | `internals` | doors to what the benches measure apart |
 //! | `memory` | a disk that forgets, tears and fails on request |
 //! | `oracle` | the contract as a plain map with time |
+//! | `values` | values for the runs of a store that has none |
 
 mod clock;
 pub mod decode;
 mod internals;
 mod memory;
 mod oracle;
+#[cfg(test)]
+pub(crate) mod values;
 
 pub use crate::sys::{File, Lock, Region, Storage};
 pub use clock::ManualClock;

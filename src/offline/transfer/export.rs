@@ -10,11 +10,12 @@ use super::super::snapshot::{RunFile, Snapshot};
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::export::{
-    Block, FORGOTTEN_MAX, RECORDS_MAX, STREAM, StreamHeader, preamble, salt,
+    Block, FORGOTTEN_MAX, RECORDS_MAX, STREAM, StreamHeader, VALUES_MAX, preamble, salt,
 };
 use crate::format::manifest::ForgottenEntry;
 use crate::format::superblock::Superblock;
-use crate::run::{Cursor, Merge, Record, Run, Sorted};
+use crate::key::Fingerprint;
+use crate::run::{Cursor, LatestValues, Merge, Record, Run, Sorted};
 use crate::sys::Storage;
 use crate::time::Ticks;
 
@@ -30,13 +31,11 @@ pub(crate) fn export_in(storage: &dyn Storage, dir: &Path, out: &mut dyn Write) 
         stream.push(&Block::Forgotten(entries.to_vec()))?;
     }
     let superblock = snapshot.superblock.clone();
-    let (mut generations, mut records) = (0, 0);
     for (number, generation) in by_generation(snapshot, &parts)? {
-        let written = generation.write(number, &superblock, &forgotten, &mut stream)?;
-        generations += u64::from(written > 0);
-        records += written;
+        generation.write(number, &superblock, &forgotten, &mut stream)?;
     }
-    stream.push(&Block::End { generations, records })?;
+    let Totals { generations, records, values } = stream.totals;
+    stream.push(&Block::End { generations, records, values })?;
     stream.out.flush().map_err(|e| Error::io("write", Path::new(STREAM), e))?;
     Ok(records)
 }
@@ -57,21 +56,42 @@ fn header(snapshot: &Snapshot, survey: &Survey, forgotten: usize) -> StreamHeade
     }
 }
 
+/// What was written so far.
+#[derive(Clone, Copy, Default)]
+struct Totals {
+    generations: u64,
+    records: u64,
+    values: u64,
+}
+
 /// Blocks on their way out.
 struct Stream<'a> {
     out: &'a mut dyn Write,
     salt: Salt,
     offset: u64,
+    totals: Totals,
+    /// The generation's block, until there is something of it.
+    pending: Option<Block>,
 }
 
 impl<'a> Stream<'a> {
     fn start(out: &'a mut dyn Write, superblock: &Superblock) -> Result<Stream<'a>> {
-        let mut stream = Stream { out, salt: salt(&superblock.store), offset: 0 };
+        let (salt, totals) = (salt(&superblock.store), Totals::default());
+        let mut stream = Stream { out, salt, offset: 0, totals, pending: None };
         stream.put(&preamble(&superblock.store))?;
         Ok(stream)
     }
 
     fn push(&mut self, block: &Block) -> Result<()> {
+        match block {
+            Block::Records(records) => self.totals.records += records.len() as u64,
+            Block::Values(values) => self.totals.values += values.len() as u64,
+            _ => {}
+        }
+        if let Some(generation) = self.pending.take() {
+            self.totals.generations += 1;
+            self.put(&generation.encode(self.salt, self.offset))?;
+        }
         self.put(&block.encode(self.salt, self.offset))
     }
 
@@ -128,14 +148,14 @@ fn check_ticks(path: &Path, expected: Ticks, found: Ticks) -> Result<()> {
 }
 
 impl Sources<'_> {
-    /// Writes the generation and its records; nothing if there are none.
+    /// Writes the generation, its records and its values; nothing if there are none.
     fn write(
         self,
         number: u64,
         superblock: &Superblock,
         forgotten: &[ForgottenEntry],
         stream: &mut Stream<'_>,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         let logged = self.logged()?;
         let mut runs = Vec::with_capacity(self.runs.len());
         for file in self.runs {
@@ -145,29 +165,11 @@ impl Sources<'_> {
             runs.push(run);
         }
         let expected = runs.iter().map(Run::records).sum::<u64>() + logged.len() as u64;
-        let mut sources: Vec<Source<'_>> =
-            runs.iter().map(|run| Source::Run(run.cursor())).collect();
-        sources.push(Source::Log(logged.into_iter()));
-        let mut records = 0;
-        let mut block = Vec::with_capacity(RECORDS_MAX);
-        for record in Merge::new(sources)? {
-            let record = record?;
-            if forgotten.binary_search_by_key(&record.0, |entry| entry.fingerprint).is_ok() {
-                continue;
-            }
-            if records == 0 {
-                stream.push(&Block::Generation { number, ticks: self.ticks, expected })?;
-            }
-            records += 1;
-            block.push(record);
-            if block.len() == RECORDS_MAX {
-                stream.push(&Block::Records(std::mem::take(&mut block)))?;
-            }
-        }
-        if !block.is_empty() {
-            stream.push(&Block::Records(block))?;
-        }
-        Ok(records)
+        stream.pending = Some(Block::Generation { number, ticks: self.ticks, expected });
+        write_records(&runs, logged, forgotten, stream)?;
+        write_values(&runs, forgotten, stream)?;
+        stream.pending = None;
+        Ok(())
     }
 
     /// The records that are in the log, ascending, each id once.
@@ -185,6 +187,60 @@ impl Sources<'_> {
         records.dedup_by_key(|&mut (id, _)| id);
         Ok(records)
     }
+}
+
+/// Writes the records of runs and log, but for those of forgotten ids.
+fn write_records(
+    runs: &[Run],
+    logged: Vec<Record>,
+    forgotten: &[ForgottenEntry],
+    stream: &mut Stream<'_>,
+) -> Result<()> {
+    let mut sources: Vec<Source<'_>> = runs.iter().map(|run| Source::Run(run.cursor())).collect();
+    sources.push(Source::Log(logged.into_iter()));
+    let mut block = Vec::with_capacity(RECORDS_MAX);
+    for record in Merge::new(sources)? {
+        let record = record?;
+        if find(forgotten, record.0).is_some() {
+            continue;
+        }
+        block.push(record);
+        if block.len() == RECORDS_MAX {
+            stream.push(&Block::Records(std::mem::take(&mut block)))?;
+        }
+    }
+    if !block.is_empty() {
+        stream.push(&Block::Records(block))?;
+    }
+    Ok(())
+}
+
+/// Writes the values beside runs, but for those that were told to be forgotten.
+fn write_values(runs: &[Run], forgotten: &[ForgottenEntry], stream: &mut Stream<'_>) -> Result<()> {
+    let values = runs.iter().filter_map(Run::values).map(|values| values.cursor());
+    let (mut block, mut bytes) = (Vec::new(), 0);
+    for entry in LatestValues::new(values.collect())? {
+        let (id, value) = entry?;
+        if find(forgotten, id).is_some_and(|entry| value.time <= entry.at) {
+            continue;
+        }
+        if bytes > 0 && bytes + value.entry_len() > VALUES_MAX {
+            stream.push(&Block::Values(std::mem::take(&mut block)))?;
+            bytes = 0;
+        }
+        bytes += value.entry_len();
+        block.push((id, value));
+    }
+    if !block.is_empty() {
+        stream.push(&Block::Values(block))?;
+    }
+    Ok(())
+}
+
+/// The entry of a forgotten id.
+fn find(forgotten: &[ForgottenEntry], id: Fingerprint) -> Option<&ForgottenEntry> {
+    let at = forgotten.binary_search_by_key(&id, |entry| entry.fingerprint).ok()?;
+    Some(&forgotten[at])
 }
 
 /// Where a merge gets records from.

@@ -15,10 +15,11 @@ use crate::format::export::{
 };
 use crate::format::manifest::{ForgottenEntry, GenerationEntry, Manifest, RunEntry};
 use crate::format::superblock::Superblock;
+use crate::format::value::Value;
 use crate::format::{StoreId, u32_at};
 use crate::identity::{IdentityKind, random_key};
 use crate::key::Fingerprint;
-use crate::run::{ReadMode, RunWriter};
+use crate::run::{ReadMode, RunWriter, ValuesWriter};
 use crate::sys::Storage;
 use crate::time::Ticks;
 use crate::window::FORGOTTEN_MAX;
@@ -94,11 +95,13 @@ struct Open {
     writer: RunWriter,
     last: Option<Fingerprint>,
     records: u64,
+    /// Begun with the first block of values; no records come after it.
+    values: Option<(ValuesWriter, Option<Fingerprint>)>,
 }
 
 impl Import<'_> {
     fn read_blocks(&mut self, stream: &mut Stream<'_>, header: &StreamHeader) -> Result<u64> {
-        let mut read = 0;
+        let (mut read, mut values) = (0, 0);
         loop {
             let at = stream.offset;
             match stream.next()? {
@@ -112,14 +115,18 @@ impl Import<'_> {
                     read += records.len() as u64;
                     self.push(at, &records)?;
                 }
-                Block::End { generations, records } => {
+                Block::Values(entries) => {
+                    values += entries.len() as u64;
+                    self.push_values(at, &entries)?;
+                }
+                Block::End { generations, records, values: listed } => {
                     self.close_run()?;
                     let forgotten = self.manifest.forgotten.len() as u64;
-                    let found = (self.manifest.generations.len() as u64, read, forgotten);
-                    let expected = (generations, records, header.forgotten);
+                    let found = (self.manifest.generations.len() as u64, read, values, forgotten);
+                    let expected = (generations, records, listed, header.forgotten);
                     if found != expected {
-                        let say = |(g, r, f)| {
-                            format!("{g} generations, {r} records and {f} forgotten ids")
+                        let say = |(g, r, v, f)| {
+                            format!("{g} generations, {r} records, {v} values, {f} forgotten ids")
                         };
                         return Err(damage(at, &say(expected), say(found)));
                     }
@@ -161,7 +168,7 @@ impl Import<'_> {
         let writer = target.start(expected)?;
         self.manifest.next_run += 1;
         self.manifest.generations.push(GenerationEntry { number, ticks });
-        self.open = Some(Open { target, writer, last: None, records: 0 });
+        self.open = Some(Open { target, writer, last: None, records: 0, values: None });
         Ok(())
     }
 
@@ -169,6 +176,9 @@ impl Import<'_> {
         let Some(open) = &mut self.open else {
             return Err(damage(at, "a generation before its records", "records"));
         };
+        if open.values.is_some() {
+            return Err(damage(at, "records before values", "records"));
+        }
         for &(id, tick) in records {
             if open.last.is_some_and(|last| id <= last) {
                 return Err(damage(at, "ascending records", id));
@@ -180,19 +190,39 @@ impl Import<'_> {
         Ok(())
     }
 
+    fn push_values(&mut self, at: u64, entries: &[(Fingerprint, Value)]) -> Result<()> {
+        let Some(open) = &mut self.open else {
+            return Err(damage(at, "a generation before its values", "values"));
+        };
+        if open.values.is_none() {
+            open.values = Some((open.target.start_values()?, None));
+        }
+        let (writer, last) = open.values.as_mut().expect("set above");
+        for (id, value) in entries {
+            if last.is_some_and(|last| *id <= last) {
+                return Err(damage(at, "ascending values", id));
+            }
+            writer.push(*id, value)?;
+            *last = Some(*id);
+        }
+        Ok(())
+    }
+
     fn close_run(&mut self) -> Result<()> {
-        let Some(Open { target, writer, records, .. }) = self.open.take() else {
+        let Some(Open { target, writer, records, values, .. }) = self.open.take() else {
             return Ok(());
         };
         writer.finish()?;
-        let run = target.open(false)?;
+        let has_values = values.is_some();
+        values.map(|(writer, _)| writer.finish()).transpose()?;
+        let run = target.open(has_values)?;
         let (number, generation) = (target.number, target.generation);
         self.manifest.runs.push(RunEntry {
             number,
             generation,
             records,
             bytes: run.bytes(),
-            values: 0,
+            values: run.values_bytes(),
         });
         Ok(())
     }
@@ -231,7 +261,11 @@ impl<'a> Stream<'a> {
         self.fill(&mut bytes)?;
         let len = u32_at(&bytes, 12) as usize;
         if len > PAYLOAD_MAX {
-            return Err(damage(self.offset, "a block of at most 1 MiB", format!("{len} bytes")));
+            return Err(damage(
+                self.offset,
+                &format!("a block of at most {PAYLOAD_MAX} bytes"),
+                format!("{len} bytes"),
+            ));
         }
         bytes.resize(BLOCK_HEAD + len, 0);
         self.fill(&mut bytes[BLOCK_HEAD..])?;

@@ -36,7 +36,7 @@ impl ValuesMerge {
         let writer = self.writer.as_mut().expect("a finished merge takes no steps");
         let cursors = self.inputs.iter().map(|values| values.cursor_after(self.last)).collect();
         let mut written = 0;
-        for entry in Latest::new(cursors)? {
+        for entry in LatestValues::new(cursors)? {
             let (id, value) = entry?;
             writer.push(id, &value)?;
             self.last = Some(id);
@@ -50,19 +50,19 @@ impl ValuesMerge {
 }
 
 /// The entries of several cursors, ascending, the latest of each id. Ends after the first error.
-struct Latest<'a> {
+pub(crate) struct LatestValues<'a> {
     cursors: Vec<ValuesCursor<'a>>,
     /// The next value of each cursor; its id is in the heap.
     values: Vec<Option<Value>>,
     heap: BinaryHeap<Reverse<(Fingerprint, usize)>>,
 }
 
-impl<'a> Latest<'a> {
+impl<'a> LatestValues<'a> {
     /// Takes the first entry of each cursor.
-    fn new(cursors: Vec<ValuesCursor<'a>>) -> Result<Latest<'a>> {
+    pub(crate) fn new(cursors: Vec<ValuesCursor<'a>>) -> Result<LatestValues<'a>> {
         let count = cursors.len();
         let values = vec![None; count];
-        let mut latest = Latest { cursors, values, heap: BinaryHeap::with_capacity(count) };
+        let mut latest = LatestValues { cursors, values, heap: BinaryHeap::with_capacity(count) };
         (0..count).try_for_each(|index| latest.advance(index))?;
         Ok(latest)
     }
@@ -89,7 +89,7 @@ impl<'a> Latest<'a> {
     }
 }
 
-impl Iterator for Latest<'_> {
+impl Iterator for LatestValues<'_> {
     type Item = Result<(Fingerprint, Value)>;
 
     fn next(&mut self) -> Option<Result<(Fingerprint, Value)>> {

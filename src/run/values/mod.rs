@@ -33,7 +33,7 @@ mod writer;
 mod tests;
 
 pub(crate) use cursor::ValuesCursor;
-pub(crate) use merge::ValuesMerge;
+pub(crate) use merge::{LatestValues, ValuesMerge};
 pub(crate) use reader::Values;
 pub(crate) use writer::ValuesWriter;
 

@@ -328,3 +328,32 @@ proptest! {
         }
     }
 }
+
+/// The worked example of docs/FORMAT.md: bytes that change only together with it.
+#[test]
+fn the_example_of_the_format() {
+    let second = 1_000_000;
+    let paid = Value {
+        time: Timestamp::from_micros(1_700_000_000 * second),
+        payload: None,
+        outcome: Some((*b"paid").into()),
+    };
+    let bare = Value {
+        time: Timestamp::from_micros(1_700_000_001 * second),
+        payload: Some(id(9)),
+        outcome: None,
+    };
+    let bytes = write(&Map::from([(id(5 << 64 | 1), paid), (id(1 << 122), bare)]));
+    let sums = [56, 142, 174, 214].map(|at| u64_at(&bytes, at));
+    let expected = [
+        0xd3e4_a084_2b2e_a693,
+        0x265f_c55c_96a2_d5d6,
+        0xba92_bc83_0df5_9039,
+        0xb621_be04_36a8_cc8d,
+    ];
+    assert_eq!(sums, expected);
+    assert_eq!(bytes[64..72], [1, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(bytes[88..97], *b"\x04\0\0\0\x02paid");
+    assert_eq!(bytes[121..127], [0, 0, 0, 0, 1, 9]);
+    assert_eq!(bytes.len(), 222);
+}

@@ -206,7 +206,7 @@ fn replay(state: &mut State, frame: &Frame) {
         Frame::Commit(payload) => state.apply(&Commit::decode(payload).unwrap()),
         Frame::Prepare(payload) => {
             let prepare = Prepare::decode(payload).unwrap();
-            state.prepare(PreparedData::new(&prepare, Timestamp::from_secs(3), 4));
+            state.prepare(PreparedData::new(&prepare, Timestamp::from_secs(3)));
         }
         Frame::Abort(payload) => {
             let token = crate::format::commit::decode_abort(payload).unwrap();

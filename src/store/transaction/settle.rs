@@ -132,7 +132,7 @@ impl Core {
         extra.iter().for_each(|item| push_item(&mut payload, item));
         let lsn = self.stage_payload(&room, FrameKind::Prepare, now, &payload);
         let prepared = Prepare::decode(&payload).expect("it was put together just now");
-        let data = PreparedData::new(&prepared, now, fence);
+        let data = PreparedData::new(&prepared, now);
         state.change(lsn, |state| state.prepare(data.clone()));
         let held = InDoubt { ticket: Arc::clone(brought.ticket), begins: brought.begins() };
         lock(&self.prepared).insert(token.to_vec(), held);

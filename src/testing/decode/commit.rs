@@ -108,7 +108,7 @@ impl PlainCommit {
     pub fn read_prepare(bytes: &[u8]) -> Result<PlainCommit> {
         let prepare = Prepare::decode(bytes).map_err(corrupt)?;
         let mut state = State::default();
-        let data = PreparedData::new(&prepare, Timestamp::MIN, 1);
+        let data = PreparedData::new(&prepare, Timestamp::MIN);
         state.prepare(data.clone());
         assert_eq!(state.abort(prepare.token()), Some(data.clone()));
         assert!(state.is_empty());
@@ -142,8 +142,8 @@ pub struct PlainState {
     pub sources: Vec<(String, u64)>,
     /// Key and value.
     pub entries: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Time, fence and payload. The payload has a token.
-    pub prepared: Vec<(u64, u64, PlainCommit)>,
+    /// Time and payload. The payload has a token.
+    pub prepared: Vec<(u64, PlainCommit)>,
 }
 
 impl PlainState {
@@ -151,9 +151,9 @@ impl PlainState {
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let payloads: Vec<Vec<u8>> = self.prepared.iter().map(|(.., p)| p.write()).collect();
-        let prepared = self.prepared.iter().zip(&payloads).map(|(&(time, fence, _), payload)| {
+        let prepared = self.prepared.iter().zip(&payloads).map(|((time, _), payload)| {
             let prepare = Prepare::decode(payload).expect("a payload with a token");
-            PreparedEntry { time: Timestamp::from_micros(time), fence, prepare }
+            PreparedEntry { time: Timestamp::from_micros(*time), prepare }
         });
         Snapshot {
             sources: self.sources.iter().map(|(source, next)| (&**source, *next)).collect(),
@@ -174,7 +174,7 @@ impl PlainState {
         let prepared = snapshot
             .prepared
             .iter()
-            .map(|p| (p.time.as_micros(), p.fence, PlainCommit::plain(p.prepare.commit())));
+            .map(|p| (p.time.as_micros(), PlainCommit::plain(p.prepare.commit())));
         Ok(PlainState {
             sources: snapshot.sources.iter().map(|&(name, next)| (name.into(), next)).collect(),
             entries: snapshot.entries.iter().map(|&(k, v)| (k.into(), v.into())).collect(),

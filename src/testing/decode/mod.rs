@@ -16,17 +16,18 @@ use crate::format::frame::{FrameBuffer, FrameKind, HEADER as FRAME_HEADER};
 use crate::format::manifest::{ForgottenEntry, GenerationEntry, Manifest, RunEntry};
 use crate::format::segment::{BYTES as SEGMENT_HEADER, SegmentHeader};
 use crate::format::superblock::Superblock;
-use crate::format::{PAGE, manifest, put_u64, run, segment, superblock};
+use crate::format::value::{SUM, Value, file as values_file};
+use crate::format::{PAGE, manifest, put_u64, run, segment, superblock, u64_at};
 use crate::key::Fingerprint;
 use crate::log::replay;
-use crate::run::{ReadMode, Run, RunSpec, RunWriter};
+use crate::run::{ReadMode, Run, RunSpec, RunWriter, Values, ValuesWriter};
 use crate::sys::{File, Storage, write_all_at};
 use crate::testing::MemoryDisk;
 use crate::time::{Ticks, Timestamp};
 
 /// The store that all files belong to.
 const STORE: [u8; 16] = *b"a store of fuzz!";
-/// The number of every segment and run.
+/// The number of every segment, run and values file.
 const NUMBER: u64 = 7;
 const TICKS: Ticks = Ticks { base: Timestamp::MIN, micros: 1 };
 
@@ -317,6 +318,106 @@ impl FuzzRun {
         self.0.verify(&mut |corruption| found.push(corruption))?;
         Ok(found)
     }
+}
+
+/// What is kept with an id: time, fingerprint of the payload, outcome.
+pub type PlainValue = (u64, Option<u128>, Option<Vec<u8>>);
+
+fn plain(value: Value) -> PlainValue {
+    let payload = value.payload.map(Fingerprint::as_u128);
+    (value.time.as_micros(), payload, value.outcome.map(|outcome| outcome.to_vec()))
+}
+
+/// A values file of ascending ids.
+#[must_use]
+pub fn write_values(entries: &[(u128, PlainValue)]) -> Vec<u8> {
+    let (disk, _) = file(&[]);
+    let file = disk.open_write(name()).expect("it is there");
+    let mut writer =
+        ValuesWriter::new(file, name(), &STORE, NUMBER).expect("no faults are planned");
+    for (id, (time, payload, outcome)) in entries {
+        let value = Value {
+            time: Timestamp::from_micros(*time),
+            payload: payload.map(Fingerprint::from_u128),
+            outcome: outcome.as_deref().map(Into::into),
+        };
+        writer.push(Fingerprint::from_u128(*id), &value).expect("ids ascend");
+    }
+    writer.finish().expect("no faults are planned");
+    read_all(&*disk.open(name()).expect("it is there"))
+}
+
+/// A values file that opened.
+#[derive(Debug)]
+pub struct FuzzValues(Values);
+
+impl FuzzValues {
+    /// Opens a values file.
+    ///
+    /// # Errors
+    ///
+    /// What the reader says.
+    pub fn open(bytes: &[u8]) -> Result<FuzzValues> {
+        let (_disk, file) = file(bytes);
+        Values::open(file, name().to_path_buf(), &STORE, NUMBER).map(FuzzValues)
+    }
+
+    /// All entries, up to the first error.
+    pub fn entries(&self) -> (Vec<(u128, PlainValue)>, Result<()>) {
+        let mut entries = Vec::new();
+        for entry in self.0.cursor() {
+            match entry {
+                Ok((id, value)) => entries.push((id.as_u128(), plain(value))),
+                Err(error) => return (entries, Err(error)),
+            }
+        }
+        (entries, Ok(()))
+    }
+
+    /// Looks one id up.
+    ///
+    /// # Errors
+    ///
+    /// What the reader says.
+    pub fn get(&self, id: u128) -> Result<Option<PlainValue>> {
+        Ok(self.0.get(Fingerprint::from_u128(id))?.map(plain))
+    }
+
+    /// Every damage.
+    ///
+    /// # Errors
+    ///
+    /// What the reader says.
+    pub fn verify(&self) -> Result<Vec<Corruption>> {
+        let mut found = Vec::new();
+        self.0.verify(&mut |corruption| found.push(corruption))?;
+        Ok(found)
+    }
+}
+
+/// Makes the checksums of header and footer right, and those of the directory and of the blocks
+/// where the footer and the directory say that they stand.
+pub fn reseal_values(bytes: &mut [u8]) {
+    let seal = |bytes: &mut [u8], from: usize, to: usize| {
+        if from < to && to <= bytes.len() && to - from > SUM {
+            let sum = values_file::salt(&STORE, NUMBER).sum(from as u64, &bytes[from..to - SUM]);
+            put_u64(bytes, to - SUM, sum);
+        }
+    };
+    let Some(end) = bytes.len().checked_sub(values_file::FOOTER) else {
+        return;
+    };
+    seal(bytes, 0, values_file::HEADER);
+    seal(bytes, end, end + values_file::FOOTER);
+    let directory = usize::try_from(u64_at(bytes, end + 24)).unwrap_or(usize::MAX);
+    if directory > end {
+        return;
+    }
+    seal(bytes, directory, end);
+    let starts = bytes[directory..end - SUM.min(end - directory)].chunks_exact(values_file::START);
+    let starts = starts.map(|start| usize::try_from(u64_at(start, 16)).unwrap_or(usize::MAX));
+    let starts: Vec<usize> = starts.chain([directory]).collect();
+    starts.windows(2).for_each(|pair| seal(bytes, pair[0], pair[1]));
 }
 
 /// Makes the checksums of all whole pages right.
