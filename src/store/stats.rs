@@ -54,7 +54,7 @@ pub struct Stats {
     pub runs: u64,
     /// Frozen tables that wait to be sealed.
     pub frozen_tables: u64,
-    /// Bytes of all runs.
+    /// Bytes of all runs, with what is kept with their ids.
     pub run_bytes: u64,
     /// Bytes set aside for the log.
     pub log_bytes: u64,
