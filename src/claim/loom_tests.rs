@@ -218,7 +218,7 @@ fn a_waiter_that_goes_takes_nobody_elses_wakeup_with_it() {
         let ticket = Arc::new(Ticket::new(1, EARLY, None, LeaseEnd::Rerun));
         let (goes, _) = claims.settlement(&ticket);
         let settler = Arc::clone(&ticket);
-        let goer = thread::spawn(move || drop(poll(goes)));
+        let goer = thread::spawn(move || _ = poll(goes));
         let settled = thread::spawn(move || settler.settle());
         wait(&ticket);
         goer.join().unwrap();
