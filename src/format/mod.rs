@@ -4,7 +4,6 @@
 //! All integers are little-endian.
 
 pub(crate) mod checksum;
-#[allow(dead_code)]
 pub(crate) mod commit;
 pub(crate) mod export;
 pub(crate) mod frame;
@@ -12,7 +11,6 @@ pub(crate) mod manifest;
 pub(crate) mod names;
 pub(crate) mod run;
 pub(crate) mod segment;
-#[allow(dead_code)]
 pub(crate) mod snapshot;
 pub(crate) mod superblock;
 pub(crate) mod value;

@@ -45,7 +45,6 @@ mod filter;
 mod merge;
 mod open;
 mod reader;
-#[allow(dead_code)]
 mod values;
 mod verify;
 mod writer;
