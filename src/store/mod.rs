@@ -78,7 +78,7 @@ thread_local! {
 /// # What is not
 ///
 /// `check_and_insert` marks an id as seen *before* the caller has done its work. A caller that dies
-/// in between finds a duplicate when it retries.
+/// in between finds a duplicate when it retries. [`Store::begin`] is the answer to that.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -122,6 +122,10 @@ impl Store {
     ///
     /// Ids are judged at the time of the call, with [`TimeSource::Event`](crate::TimeSource::Event)
     /// at the latest event time so far.
+    ///
+    /// An id is marked before the caller has done its work: whoever dies in between has lost the
+    /// message. Where that matters use [`Store::begin`]. Ids that are claimed there are
+    /// [`Verdict::InFlight`] here.
     ///
     /// # Errors
     ///
