@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use firstseen::{Claim, LeaseEnd, Store, Verdict};
+use firstseen::{Claim, Error, LeaseEnd, Store, Verdict};
 use tempfile::TempDir;
 use tokio::sync::Barrier;
 use tokio::task::{JoinSet, spawn_blocking, yield_now};
 use tokio::time::timeout;
 
 /// Far longer than anything here takes: reached only by what never ends.
-const NEVER: Duration = Duration::from_secs(30);
+const NEVER: Duration = Duration::from_secs(10);
 
 fn open() -> (TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -216,4 +216,28 @@ async fn what_is_prepared_is_waited_for_until_it_is_settled() {
             .unwrap();
         assert_eq!(waiter.await.unwrap().0.is_duplicate(), commit);
     }
+}
+
+#[tokio::test]
+async fn closing_the_store_ends_every_wait() {
+    let (_dir, store) = open();
+    let open = begin(&store, "open").await;
+    let tx = begin(&store, "in doubt").await;
+    let prepared = spawn_blocking(move || tx.prepare("token")).await.unwrap().unwrap();
+    let mut tasks = JoinSet::new();
+    for id in ["open", "in doubt"] {
+        tasks.spawn(store.settlement(id));
+        let store = store.clone();
+        tasks.spawn_blocking(move || {
+            assert!(matches!(store.wait(id, 2 * NEVER), Err(Error::Closed)));
+        });
+    }
+    yield_now().await;
+    assert!(tasks.try_join_next().is_none());
+    call(&store, |store| store.clone().close().unwrap()).await;
+    while let Some(task) = timeout(NEVER, tasks.join_next()).await.expect("all of them end") {
+        task.unwrap();
+    }
+    let late = spawn_blocking(move || [open.commit(), prepared.commit()]).await.unwrap();
+    assert!(late.iter().all(|late| matches!(late, Err(Error::Closed))), "{late:?}");
 }
