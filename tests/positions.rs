@@ -63,7 +63,7 @@ fn progress_goes_on_after_what_was_presented_while_it_was_in_doubt() {
         let disk = MemoryDisk::new();
         let mut store = open(&disk);
         present(&store, 0);
-        prepare(&store, 1);
+        let _in_doubt = prepare(&store, 1);
         if reopen {
             let killed = disk.kill();
             std::mem::forget(store);

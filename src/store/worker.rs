@@ -61,6 +61,8 @@ impl Running {
         // Before the folder is given up: what is under way would touch it when it is dropped.
         lock(&self.core.upkeep).abandon();
         let finished = self.core.finish();
+        // Nothing is let in any more, so no id is free by this but for those who wait for it.
+        self.core.claims.close();
         *lock(&self.core.lock) = None;
         finished
     }
