@@ -114,7 +114,7 @@ impl Store {
     }
 
     pub(crate) fn open_with(dir: &Path, options: Options) -> Result<Store> {
-        Ok(Store { running: Arc::new(Running::start(core::Core::open(dir, options)?)) })
+        Ok(Store { running: Arc::new(Running::start(core::Core::open(dir, options)?)?) })
     }
 
     /// Says of each id whether it was seen inside the window, and remembers those that were not.
