@@ -16,11 +16,14 @@ use crate::{Account, Order, Stream, batch_len, customer_key};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Sabotage {
     /// The progress: after a crash the batch is not read again. Lost.
-    ProgressFirst,
+    #[value(name = "progress-first")]
+    Progress,
     /// The ids: after a crash the batch is read again, and all of it are duplicates. Lost.
-    IdsFirst,
+    #[value(name = "ids-first")]
+    Ids,
     /// The totals: after a crash the batch is read again, and is new. Doubled.
-    TotalsFirst,
+    #[value(name = "totals-first")]
+    Totals,
 }
 
 impl Sabotage {
@@ -46,7 +49,7 @@ impl Sabotage {
             position = last.position + 1;
             let ids: Vec<_> = batch.iter().map(|order| order.id).collect();
             match self {
-                Sabotage::ProgressFirst => {
+                Sabotage::Progress => {
                     set_progress(store, source, position)?;
                     thread::sleep(GAP);
                     until_committed(|| {
@@ -55,7 +58,7 @@ impl Sabotage {
                         tx.commit()
                     })?;
                 }
-                Sabotage::IdsFirst => {
+                Sabotage::Ids => {
                     let verdicts = store.check_and_insert(&ids)?;
                     let new = batch.iter().zip(verdicts).filter(|(_, verdict)| verdict.is_new());
                     let new: Vec<_> = new.map(|(order, _)| order).collect();
@@ -63,7 +66,7 @@ impl Sabotage {
                     count_apart(store, &new)?;
                     set_progress(store, source, position)?;
                 }
-                Sabotage::TotalsFirst => {
+                Sabotage::Totals => {
                     // Held while it is counted, so that no other thread counts it: only a crash tells.
                     let mut tx = store.begin(&ids)?;
                     let new: Vec<_> = tx.fresh().map(|i| &batch[i]).collect();

@@ -17,11 +17,14 @@ use crate::{count_of, data_key};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Sabotage {
     /// The acknowledgement: the source deletes what the replica has not committed. Lost.
-    AckFirst,
+    #[value(name = "ack-first")]
+    Ack,
     /// The progress, in a commit of its own: what comes again is taken for applied. Lost.
-    ProgressFirst,
+    #[value(name = "progress-first")]
+    Progress,
     /// The changes, in a commit of their own: what comes again is applied again. Doubled.
-    ChangesFirst,
+    #[value(name = "changes-first")]
+    Changes,
 }
 
 impl Sabotage {
@@ -39,18 +42,18 @@ impl Sabotage {
             let end = batch.last().map_or(0, |last| last.position + 1).max(progress);
             let new: Vec<_> = batch.iter().filter(|new| new.position >= progress).collect();
             match self {
-                Sabotage::AckFirst => {
+                Sabotage::Ack => {
                     source.acknowledge(end)?;
                     thread::sleep(GAP);
                     commit(store, &new, Some(end))?;
                 }
-                Sabotage::ProgressFirst => {
+                Sabotage::Progress => {
                     commit(store, &[], Some(end))?;
                     thread::sleep(GAP);
                     commit(store, &new, None)?;
                     source.acknowledge(end)?;
                 }
-                Sabotage::ChangesFirst => {
+                Sabotage::Changes => {
                     commit(store, &new, None)?;
                     thread::sleep(GAP);
                     commit(store, &[], Some(end))?;

@@ -33,9 +33,8 @@ pub fn compare(source: &Store, replica: &Store, seed: u64) -> Result<Found, Fail
     for position in 0..changes {
         let change = Change::made_at(position, seed);
         let key = data_key(change.key()).into_bytes();
-        match change.apply(data.remove(&key)) {
-            Some(value) => _ = data.insert(key, value),
-            None => {}
+        if let Some(value) = change.apply(data.remove(&key)) {
+            data.insert(key, value);
         }
         let turn = count_of(replica.outcome(id(position))?);
         found.out_of_turn += u64::from(turn != position + 1);
