@@ -2,13 +2,14 @@
 //! two steps, and then it shows what that order loses. Nothing here is to be copied.
 
 use std::ffi::OsString;
+use std::thread;
 
 use clap::ValueEnum;
 use firstseen::{Claim, Error, Refusal, Store};
 
-use crate::support::Failure;
 use crate::support::child::beat;
 use crate::support::random::Rng;
+use crate::support::{Failure, GAP};
 use crate::{Account, Order, Stream, batch_len, customer_key};
 
 /// Which step is done too early, in a commit of its own.
@@ -47,6 +48,7 @@ impl Sabotage {
             match self {
                 Sabotage::ProgressFirst => {
                     set_progress(store, source, position)?;
+                    thread::sleep(GAP);
                     until_committed(|| {
                         let mut tx = store.begin(&ids)?;
                         tx.fresh().try_for_each(|i| count(&mut tx, &batch[i]))?;
@@ -57,6 +59,7 @@ impl Sabotage {
                     let verdicts = store.check_and_insert(&ids)?;
                     let new = batch.iter().zip(verdicts).filter(|(_, verdict)| verdict.is_new());
                     let new: Vec<_> = new.map(|(order, _)| order).collect();
+                    thread::sleep(GAP);
                     count_apart(store, &new)?;
                     set_progress(store, source, position)?;
                 }
@@ -65,6 +68,7 @@ impl Sabotage {
                     let mut tx = store.begin(&ids)?;
                     let new: Vec<_> = tx.fresh().map(|i| &batch[i]).collect();
                     count_apart(store, &new)?;
+                    thread::sleep(GAP);
                     tx.set_progress(source, position);
                     tx.commit()?;
                 }

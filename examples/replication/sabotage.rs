@@ -2,14 +2,15 @@
 //! and then it shows what that order loses. Nothing here is to be copied.
 
 use std::ffi::OsString;
+use std::thread;
 
 use clap::ValueEnum;
 use firstseen::Store;
 
 use crate::change::Logged;
 use crate::link::{Link, Sent};
-use crate::support::Failure;
 use crate::support::child::beat;
+use crate::support::{Failure, GAP};
 use crate::{count_of, data_key};
 
 /// Which step is done too early.
@@ -40,15 +41,18 @@ impl Sabotage {
             match self {
                 Sabotage::AckFirst => {
                     source.acknowledge(end)?;
+                    thread::sleep(GAP);
                     commit(store, &new, Some(end))?;
                 }
                 Sabotage::ProgressFirst => {
                     commit(store, &[], Some(end))?;
+                    thread::sleep(GAP);
                     commit(store, &new, None)?;
                     source.acknowledge(end)?;
                 }
                 Sabotage::ChangesFirst => {
                     commit(store, &new, None)?;
+                    thread::sleep(GAP);
                     commit(store, &[], Some(end))?;
                     source.acknowledge(end)?;
                 }

@@ -20,11 +20,16 @@ pub mod supervise;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use report::Report;
 
 /// Whatever ends an example; its text is for the one who started it.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long sabotage waits between two steps that belong together, so that kills hit there. Without it the
+/// same happens, only more rarely.
+pub const GAP: Duration = Duration::from_millis(1);
 
 /// The arguments that all of these examples take.
 #[derive(Debug, Clone, clap::Args)]

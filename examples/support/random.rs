@@ -29,10 +29,14 @@ impl Rng {
         self.below(n) == 0
     }
 
+    /// A number from zero to one.
+    pub fn share(&mut self) -> f64 {
+        self.next() as f64 / u64::MAX as f64
+    }
+
     /// A duration of which each order of magnitude between the two is as likely.
     pub fn log_uniform(&mut self, from: Duration, to: Duration) -> Duration {
-        let share = self.next() as f64 / u64::MAX as f64;
-        from.mul_f64((to.as_secs_f64() / from.as_secs_f64()).powf(share))
+        from.mul_f64((to.as_secs_f64() / from.as_secs_f64()).powf(self.share()))
     }
 }
 

@@ -1,8 +1,9 @@
 //! The parent's side: children are started, killed at random moments, and started again.
 //!
-//! A moment is counted from the start of the process for one half of the kills, so that they hit the
-//! opening and the recovery, and from its word that the store is open for the other half, so that they hit
-//! the work. Moments are spread over orders of magnitude, for the steps that may be hit are, too.
+//! A moment is counted from the start of the process for a third of the kills, so that they hit the
+//! opening and the recovery, and from its word that the store is open for the others, so that they hit the
+//! work. Most are spread over orders of magnitude, for the steps that may be hit are, too; those of
+//! the last third are spread evenly, so that much work is done in between.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -51,6 +52,8 @@ struct Run<'a> {
     options: &'a Options,
     dir: &'a Path,
     exe: PathBuf,
+    /// The longest that a child lives: longer where children of several roles have to meet.
+    latest: Duration,
     /// Kills that nobody has set out to do.
     left: AtomicU64,
     tally: Mutex<Tally>,
@@ -71,6 +74,7 @@ pub fn supervise(
         options,
         dir,
         exe: std::env::current_exe()?,
+        latest: LATEST * (roles.len() * roles.len()) as u32,
         left: AtomicU64::new(options.kills),
         tally: Mutex::default(),
         failed: Mutex::default(),
@@ -119,8 +123,12 @@ impl Run<'_> {
 
     /// Starts a child and kills it. `false` if it had done all its work by then.
     fn kill_one(&self, role: &Role, life: u64, rng: &mut Rng) -> Result<bool, Failure> {
-        let from_open = rng.one_in(2);
-        let lives = rng.log_uniform(SOONEST, LATEST);
+        let (from_open, evenly) =
+            [(false, false), (true, false), (true, true)][rng.below(3) as usize];
+        let lives = match evenly {
+            true => self.latest.mul_f64(rng.share()),
+            false => rng.log_uniform(SOONEST, LATEST),
+        };
         let mut child = Running::start(self, role, life, false)?;
         if from_open {
             child.wait_until_open()?;
