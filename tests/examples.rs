@@ -81,6 +81,16 @@ fn orders_are_counted_once() {
 }
 
 #[test]
+fn payments_are_made_once() {
+    let line = assert_exact("payments", "1");
+    // Deaths and failures of the ledger left transactions in doubt, and it had paid some and others not.
+    for met in ["in_doubt_after_death", "ledger_failures", "found_paid", "found_unpaid"] {
+        assert!(line[met].as_u64().unwrap_or(0) > 0, "{met} of {line}");
+    }
+    assert!(line["mismatches"].as_u64().unwrap() > 0, "{line}");
+}
+
+#[test]
 fn replicas_are_equal() {
     let line = assert_exact("replication", "1");
     assert!(line["batches_repeated"].as_u64().unwrap() > 0, "{line}");
@@ -94,10 +104,24 @@ fn orders_in_the_wrong_order_are_caught() {
 }
 
 #[test]
+fn payments_in_the_wrong_order_are_caught() {
+    assert_caught("payments", "commit-first", "lost");
+    assert_caught("payments", "ledger-first", "doubled");
+    assert_caught("payments", "only-look", "doubled");
+}
+
+#[test]
 fn replication_in_the_wrong_order_is_caught() {
     assert_caught("replication", "ack-first", "lost");
     assert_caught("replication", "progress-first", "lost");
     assert_caught("replication", "changes-first", "doubled");
+}
+
+#[test]
+fn a_repeated_request_gets_the_answer_of_the_first() {
+    // It asserts by itself.
+    let output = Command::new(executable("request_handler")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl Worker<'_> {
     pub fn next_batch(&mut self) -> Result<Vec<Payment>, Failure> {
         let progress = self.store.progress(&self.source)?.unwrap_or(0);
         let rest = self.stream.iter().skip(progress as usize);
-        Ok(rest.take(1 + self.rng.below(50) as usize).copied().collect())
+        Ok(rest.take(1 + self.rng.below(200) as usize).copied().collect())
     }
 
     /// Pays those of a batch that are new: prepare here, commit there, commit here.

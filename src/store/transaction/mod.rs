@@ -64,7 +64,7 @@ impl Store {
     /// Those below the source's progress are [`Verdict::Replay`](crate::Verdict): whoever reads again
     /// after a crash is not its own duplicate. The commit moves the progress behind the last record, but
     /// never past one that is not settled: in flight elsewhere, [released](Claim::release), or in another
-    /// claim of the source that is still open or was given back. So reading on at [`Store::progress`]
+    /// claim of the source that is still open, is prepared, or was given back. So reading on at [`Store::progress`]
     /// misses nothing, in whatever order claims end.
     ///
     /// # Errors
