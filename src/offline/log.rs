@@ -14,7 +14,8 @@ use crate::format::manifest::{ForgottenEntry, Manifest};
 use crate::format::segment::SegmentHeader;
 use crate::key::Fingerprint;
 use crate::log::{Tail, records_of, replay, replay_prefix};
-use crate::store::layout::{check_not_lost, read_segment_header};
+use crate::store::chain::Chain;
+use crate::store::layout::read_segment_header;
 use crate::sys::File;
 use crate::time::{Ticks, Timestamp};
 use crate::window::Forgotten;
@@ -62,16 +63,14 @@ pub(super) fn parts(snapshot: &mut Snapshot) -> Result<Vec<Part>> {
         .map(|s| read_segment_header(&*s.file, &s.path, store, s.number))
         .collect::<Result<_>>()?;
     let mut parts: Vec<Part> = Vec::new();
+    let mut chain = Chain::new(store);
     for (segment, header) in segments.into_iter().zip(headers) {
         let SegmentFile { number, path, file } = segment;
-        let before = parts.last().map(|part| (part.header.number, part.tail));
-        let follows =
-            header.filter(|header| before.is_none_or(|(_, tail)| header.previous_len <= tail.end));
-        let Some(header) = follows else {
-            check_not_lost(&*file, &path, store, number, header, before)?;
+        let Some(header) = chain.follow(&*file, &path, number, header)? else {
             break;
         };
         let tail = measure(&*file, &path, header.salt())?;
+        chain.push(number, Some(tail));
         parts.push(Part { path, file, header, tail });
     }
     Ok(parts)

@@ -8,15 +8,14 @@ use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::manifest::Manifest;
 use crate::format::run::{MAGIC as RUN_MAGIC, PAGE_U64, check};
-use crate::format::segment::{MAGIC as SEGMENT_MAGIC, SegmentHeader};
+use crate::format::segment::MAGIC as SEGMENT_MAGIC;
 use crate::format::superblock::Superblock;
 use crate::format::{PAGE, StoreId, names};
 use crate::log::Tail;
 use crate::run::Run;
 use crate::store::catalog::read_file;
-use crate::store::layout::{
-    check_not_lost, check_run, identity_of, read_segment_header, time_source_of,
-};
+use crate::store::chain::Chain;
+use crate::store::layout::{check_run, identity_of, read_segment_header, time_source_of};
 use crate::sys::{Storage, read_exact_at};
 use crate::time::Ticks;
 
@@ -236,27 +235,19 @@ impl Check<'_> {
             let header = read_segment_header(&*segment.file, &segment.path, store, segment.number);
             headers.push(self.note(header)?);
         }
-        let mut before: Option<(u64, Tail)> = None;
+        let mut chain = Chain::new(store);
         for (segment, header) in segments.iter().zip(headers) {
             let SegmentFile { number, path, file } = segment;
             let len = file.len().map_err(|e| Error::io("measure", path, e))?;
             self.read(len);
-            let follows = match header {
-                // The header is damaged; its frames are checked all the same.
-                None => true,
-                Some(None) => false,
-                Some(Some(SegmentHeader { previous_len, .. })) => {
-                    before.is_none_or(|(_, tail)| previous_len <= tail.end)
-                }
-            };
-            if !follows {
-                let lost = check_not_lost(&**file, path, store, *number, header.flatten(), before);
-                self.note(lost)?;
+            // Where the header is damaged, frames are checked all the same.
+            if let Some(header) = header {
+                self.note(chain.follow(&**file, path, *number, header))?;
             }
             if let (Some(Some(header)), Some(manifest)) = (header, manifest) {
                 self.ticks(path, manifest, header.generation, header.ticks, false);
             }
-            before = self.segment(segment, store)?.map(|tail| (*number, tail));
+            chain.push(*number, self.segment(segment, store)?);
         }
         Ok(())
     }

@@ -8,7 +8,8 @@
 use std::path::Path;
 
 use super::catalog::Catalog;
-use super::layout::{check_not_lost, list_segments, read_segment_header};
+use super::chain::Chain;
+use super::layout::{list_segments, read_segment_header};
 use super::open::Recovery;
 use super::transaction::keep_values;
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ use crate::format::segment::SegmentHeader;
 use crate::format::{StoreId, names};
 use crate::index::Table;
 use crate::key::Fingerprint;
-use crate::log::{Tail, records_of, replay};
+use crate::log::{records_of, replay};
 use crate::state::{PreparedData, State};
 use crate::sys::Storage;
 use crate::time::Timestamp;
@@ -70,17 +71,12 @@ pub(crate) fn replay_log(
         ids: 0,
     };
     let numbers = segments_to_replay(storage, dir, manifest)?;
-    let mut previous: Option<(u64, Tail)> = None;
+    let mut chain = Chain::new(store);
     for (position, &number) in numbers.iter().enumerate() {
         let path = names::segment(dir, number);
         let file = storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
         let header = read_segment_header(&*file, &path, store, number)?;
-        let follows = header.filter(|header| match &previous {
-            Some((_, tail)) => header.previous_len <= tail.end,
-            None => true,
-        });
-        let Some(header) = follows else {
-            check_not_lost(&*file, &path, store, number, header, previous)?;
+        let Some(header) = chain.follow(&*file, &path, number, header)? else {
             replayed.dropped = numbers[position..].to_vec();
             break;
         };
@@ -94,7 +90,7 @@ pub(crate) fn replay_log(
         recovery.torn_bytes += tail.torn;
         replayed.next_generation = replayed.next_generation.max(header.generation + 1);
         replayed.next_segment = number + 1;
-        previous = Some((number, tail));
+        chain.push(number, Some(tail));
     }
     recovery.ids = replayed.ids;
     Ok(replayed)
