@@ -13,15 +13,14 @@ use super::layout::{list_segments, read_segment_header};
 use super::open::Recovery;
 use super::transaction::keep_values;
 use crate::error::{Error, Result};
-use crate::format::commit::{self, Commit, Prepare};
-use crate::format::frame::{self, FrameHeader, FrameKind};
+use crate::format::frame::FrameHeader;
 use crate::format::manifest::Manifest;
 use crate::format::segment::SegmentHeader;
 use crate::format::{StoreId, names};
 use crate::index::Table;
 use crate::key::Fingerprint;
-use crate::log::{records_of, replay};
-use crate::state::{PreparedData, State};
+use crate::log::{Content, records_of, replay};
+use crate::state::State;
 use crate::sys::Storage;
 use crate::time::Timestamp;
 use crate::window::{Forgotten, MemTable};
@@ -158,41 +157,27 @@ impl Fill<'_, '_> {
     ) -> Result<()> {
         replayed.high_water = replayed.high_water.max(frame.time);
         let records = records_of(self.path, offset, frame, payload)?;
-        let flaw = |flaw: commit::Flaw| {
-            let offset = offset + frame::HEADER as u64;
-            Error::from(flaw.corruption(self.path, offset, "transaction in the log"))
-        };
-        let payload = &payload[..frame.len];
-        match frame.kind {
-            Some(FrameKind::Forget) => {
+        let content = Content::of(self.path, offset, frame, payload)?;
+        match &content {
+            Content::Forget => {
                 for (id, _) in records {
                     self.base.forgotten.insert(id, frame.time);
                     replayed.tables.iter().for_each(|mem| mem.values.remove(id));
                 }
             }
-            Some(FrameKind::Commit) => {
-                let commit = Commit::decode(payload).map_err(flaw)?;
+            Content::Commit(commit) => {
                 let mem = self.let_in(frame.time, commit.len(), records, replayed)?;
-                let forgotten = self.base.forgotten.open();
-                keep_values(mem, &commit, frame.time, Some(&forgotten));
-                drop(forgotten);
-                self.base.state.apply(&commit);
+                keep_values(&mem.values, commit, frame.time, Some(&self.base.forgotten.open()));
             }
-            Some(FrameKind::Prepare) => {
-                let prepare = Prepare::decode(payload).map_err(flaw)?;
-                self.let_in(frame.time, 0, records, replayed)?;
-                self.base.state.prepare(PreparedData::new(&prepare, frame.time));
-            }
-            Some(FrameKind::Abort) => {
-                let token = commit::decode_abort(payload).map_err(flaw)?;
-                self.let_in(frame.time, 0, records, replayed)?;
-                self.base.state.abort(token);
-            }
-            _ => {
+            Content::Ids => {
                 let most = frame.len / Fingerprint::BYTES;
                 self.let_in(frame.time, most, records, replayed)?;
             }
+            Content::Prepare(_) | Content::Abort(_) => {
+                self.let_in(frame.time, 0, records, replayed)?;
+            }
         }
+        self.base.state.replay(&content, frame.time);
         Ok(())
     }
 
@@ -212,8 +197,7 @@ impl Fill<'_, '_> {
         for (id, tick) in records {
             ids += 1;
             if let Some(forgotten) = &mut forgotten
-                // No later than it was, by a tick at the most: others of the frame may be younger.
-                && forgotten.let_in(id, time.min(self.header.ticks.end_of(tick)))
+                && forgotten.replay_let_in(id, time, self.header.ticks.end_of(tick))
             {
                 continue;
             }
