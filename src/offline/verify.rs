@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::log::{each_in, measure};
-use super::snapshot::{Files, RunFile, SegmentFile, Snapshot, ValuesFile, open_if_there};
+use super::log::measure;
+use super::snapshot::{
+    Files, RunFile, SegmentFile, Snapshot, StateFile, ValuesFile, open_if_there,
+};
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::manifest::Manifest;
@@ -11,7 +13,7 @@ use crate::format::run::{MAGIC as RUN_MAGIC, PAGE_U64, check};
 use crate::format::segment::MAGIC as SEGMENT_MAGIC;
 use crate::format::superblock::Superblock;
 use crate::format::{PAGE, StoreId, names};
-use crate::log::Tail;
+use crate::log::{Content, Tail, records_of, replay_prefix};
 use crate::run::Run;
 use crate::store::catalog::read_file;
 use crate::store::chain::Chain;
@@ -58,6 +60,9 @@ pub(super) fn verify(
     }
     for run in files.runs {
         check.run(storage, run, &store, manifest.as_ref())?;
+    }
+    for state in &files.states {
+        check.state(state, &store)?;
     }
     check.log(files.segments, &store, manifest.as_ref())?;
     Ok(check.verified)
@@ -170,6 +175,12 @@ impl Check<'_> {
         Ok(())
     }
 
+    fn state(&mut self, state: &StateFile, store: &StoreId) -> Result<()> {
+        let len = state.file.len().map_err(|e| Error::io("measure", &state.path, e))?;
+        self.read(len);
+        self.note(state.read(store)).map(drop)
+    }
+
     fn values(&mut self, values: ValuesFile, store: &StoreId) -> Result<()> {
         let len = values.file.len().map_err(|e| Error::io("measure", &values.path, e))?;
         self.read(len);
@@ -260,13 +271,16 @@ impl Check<'_> {
             return Ok(None);
         };
         self.verified.torn_bytes += tail.torn;
-        let mut records = 0;
-        let read = each_in(&**file, path, salt, tail, &mut |logged| {
-            records += u64::from(!logged.forget);
+        replay_prefix(&**file, path, salt, tail.end, &mut |offset, frame, payload| {
+            let Some(content) = self.note(Content::of(path, offset, frame, payload))? else {
+                return Ok(());
+            };
+            let records = self.note(records_of(path, offset, frame, payload))?;
+            if let Some(records) = records.filter(|_| !matches!(content, Content::Forget)) {
+                self.verified.records += records.count() as u64;
+            }
             Ok(())
-        });
-        self.note(read)?;
-        self.verified.records += records;
+        })?;
         Ok(Some(tail))
     }
 }
