@@ -51,6 +51,8 @@ mod state;
 mod survey;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transaction_tests;
 mod transfer;
 mod verify;
 
