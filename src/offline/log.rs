@@ -85,7 +85,7 @@ impl Part {
             let forget = matches!(content, Content::Forget);
             let mut logged =
                 records.map(|(fingerprint, tick)| Logged { fingerprint, tick, forget });
-            logged.try_for_each(|logged| each(logged))
+            logged.try_for_each(&mut *each)
         })
     }
 
