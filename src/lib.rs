@@ -5,6 +5,7 @@
 //! that get messages more than once: streams, queues, webhooks, imports.
 //!
 //! - [A first store](#a-first-store)
+//! - [Exactly once](#exactly-once)
 //! - [Verdicts](#verdicts)
 //! - [Consistency](#consistency)
 //! - [Durability](#durability)
@@ -56,6 +57,41 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Exactly once
+//!
+//! `check_and_insert` marks an id *before* you have done its work. If you die in between, or the work
+//! fails, the retry is called a duplicate and dropped: at most once. Where that matters, claim first
+//! and commit afterwards:
+//!
+//! ```
+//! # let folder = tempfile::tempdir()?;
+//! # fn work(_: &str) -> Result<String, std::io::Error> { Ok("receipt".into()) }
+//! let store = firstseen::Store::open(folder.path().join("orders.seen"))?;
+//! let records = [(7, "order-1"), (8, "order-2")]; // positions in the source, ids
+//!
+//! let mut tx = store.begin_from("orders/3", &records)?;
+//! for i in tx.fresh() {
+//!     let receipt = work(records[i].1)?; // an error drops `tx`: the retry is let in
+//!     tx.set_outcome(i, receipt);
+//! }
+//! tx.put_state("last", "order-2");
+//! tx.commit()?; // ids, progress, state and outcomes in one step
+//!
+//! assert_eq!(store.progress("orders/3")?, Some(9)); // where to read on, also after a crash
+//! assert_eq!(store.outcome("order-1")?, Some(b"receipt".to_vec()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - [`Store::begin`], [`Store::begin_from`] and [`Store::claim`] make a [`Claim`];
+//!   [`Store::process_once`] is the whole loop as one call.
+//! - [`Claim::prepare`] and [`Store::in_doubt`] are for effects in another system that commits by
+//!   itself.
+//! - [`Store::wait`] and [`Store::settlement`] wait for somebody else's claim to end.
+//! - A *lease* ([`Builder::lease`]) ends the claim of one who hangs; it is refused afterwards.
+//!
+//! Which call gives which promise, what the wrong orders of steps lose, and where the promise ends is
+//! in the guide, `docs/exactly-once.md` of the repository.
+//!
 //! # Verdicts
 //!
 //! | [`Verdict`] | the id | recorded |
@@ -63,6 +99,10 @@
 //! | `New` | was not seen inside the window; this call is its first | now |
 //! | `Duplicate` | was first seen at `first_seen`, inside the window | before |
 //! | `Late` | has an event time from before the window; it may have been seen and forgotten | no |
+//! | `InFlight` | is claimed by a transaction that has not ended | when that commits |
+//! | `Replay` | has a position below the committed progress of its source | before |
+//! | `Mismatch` | was seen, or is in flight, with another payload | before |
+//! | `Unknown` | was claimed by one whose lease ended, and is held back | no |
 //!
 //! [`Store::check`] gives verdicts without recording anything, [`Store::forget`] lets ids in again.
 //!
@@ -79,6 +119,9 @@
 //! 128-bit fingerprint with another's: for N ids the probability is below N² / 2¹²⁹ with the default
 //! [`IdentityKind::AesCmac`], whoever chose the ids; among ids of exactly 16 bytes it is nought. Filters
 //! only prove absence.
+//!
+//! **One commit.** Ids, progress, state and outcomes of a transaction are one frame of the log. After
+//! a crash all of it is there or nothing, and what is told of it is as durable as a verdict.
 //!
 //! **All or nothing.** A call that returns an error has inserted nothing, so it can be repeated. A call of
 //! more than 65,536 ids, or one whose times cross the end of a generation, is settled in pieces;
@@ -161,13 +204,7 @@
 //!
 //! # What it does not do
 //!
-//! `check_and_insert` marks an id *before* you have done its work. If you die in between, or
-//! the work fails, the retry is called a duplicate and dropped. This version has no claims that
-//! are rolled back; they are planned. Until then: do the work first and insert afterwards, and let
-//! the work bear being done twice; or [`Store::forget`] the id when the work fails, which does not help
-//! if you die.
-//!
-//! Nothing here makes a delivery "exactly once". A store is not shared between processes, not
+//! Nothing here makes a *delivery* exactly once: effects are, inside the window. A store is not shared between processes, not
 //! replicated, and does not keep the ids themselves, only their fingerprints.
 //!
 //! # Limits
@@ -177,6 +214,10 @@
 //! | owners | one process at a time ([`Error::Locked`]), any number of threads, of which 64 are inside at once |
 //! | window | 1 ms to 1000 years |
 //! | generations | 8 to 64, default 8 |
+//! | ids of one claim | 65,536 |
+//! | state | 64 MiB with 128 bytes for each key; keys to 1 KiB, values to 1 MiB |
+//! | prepared transactions | 64 MiB in all |
+//! | an outcome; a commit in all | 1 MiB; 16 MiB |
 //! | ids told to be forgotten | 1,048,576 inside a window |
 //! | [`Builder::memory_budget`] | at least 16 MiB, default 512 MiB; for tables and the window filter |
 //! | memory beside it | 0.03 bytes an id in runs; 1.3 with [`ReadMode::Positioned`]; while the filter grows, the old one |
@@ -251,3 +292,8 @@ pub mod internals {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// And that of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/exactly-once.md")]
+struct ExactlyOnce;

@@ -18,7 +18,7 @@
 //!   stand in the table until they are given back.
 //! - **Nobody waits for ever.** Whoever waits for a ticket is woken when it is settled, and when its
 //!   lease ends: a blocked thread by itself, a future by [`Claims::wake_ended`], which the store's
-//!   upkeep calls.
+//!   upkeep calls. What nobody can settle any more ends with the store, by [`Claims::close`].
 //!
 //! # How a ticket ends
 //!

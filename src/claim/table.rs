@@ -262,6 +262,16 @@ impl Claims {
         next
     }
 
+    /// The store is closed: nothing of what is open or prepared will be settled any more, so nobody
+    /// has anything to wait for.
+    pub(crate) fn close(&self) {
+        for stripe in self.stripes.get().into_iter().flatten() {
+            let tickets: Vec<_> =
+                lock(stripe).values().map(|entry| Arc::clone(&entry.ticket)).collect();
+            tickets.iter().for_each(|ticket| ticket.close());
+        }
+    }
+
     fn open(&self, id: Fingerprint) -> Open<'_> {
         let stripes =
             self.stripes.get_or_init(|| (0..STRIPES).map(|_| Stripe::default()).collect());

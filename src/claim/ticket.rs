@@ -224,6 +224,18 @@ impl Ticket {
         self.wake();
     }
 
+    /// Settles what is open or prepared, with nothing committed: the store is closed. What is being
+    /// settled ends by itself.
+    pub(super) fn close(&self) {
+        let closed = self.change(|word| match word.phase {
+            Phase::Open | Phase::Prepared => word.to(Phase::Settled),
+            Phase::Settling | Phase::Settled | Phase::Ended => None,
+        });
+        if closed.is_ok() {
+            self.wake();
+        }
+    }
+
     /// Whether it is settled or ended, so that there is nothing to wait for.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.load().phase, Phase::Settled | Phase::Ended)

@@ -80,7 +80,7 @@ thread_local! {
 /// # What is not
 ///
 /// `check_and_insert` marks an id as seen *before* the caller has done its work. A caller that dies
-/// in between finds a duplicate when it retries.
+/// in between finds a duplicate when it retries. [`Store::begin`] is the answer to that.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -116,7 +116,7 @@ impl Store {
     }
 
     pub(crate) fn open_with(dir: &Path, options: Options) -> Result<Store> {
-        Ok(Store { running: Arc::new(Running::start(core::Core::open(dir, options)?)) })
+        Ok(Store { running: Arc::new(Running::start(core::Core::open(dir, options)?)?) })
     }
 
     /// Says of each id whether it was seen inside the window, and remembers those that were not.
@@ -124,6 +124,10 @@ impl Store {
     ///
     /// Ids are judged at the time of the call, with [`TimeSource::Event`](crate::TimeSource::Event)
     /// at the latest event time so far.
+    ///
+    /// An id is marked before the caller has done its work: whoever dies in between has lost the
+    /// message. Where that matters use [`Store::begin`]. Ids that are claimed there are
+    /// [`Verdict::InFlight`] here.
     ///
     /// # Errors
     ///

@@ -26,21 +26,24 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts the upkeep of a store, on a thread of its own if that is wanted.
-    pub(crate) fn start(core: Core) -> Running {
-        let core = Arc::new(core);
-        let spawn = |name: &str, work: fn(&Core)| {
-            let core = Arc::clone(&core);
-            let builder = std::thread::Builder::new().name(name.into());
-            builder.spawn(move || work(&core)).expect("a thread can be started")
-        };
-        let mut threads = Vec::new();
+    pub(crate) fn start(core: Core) -> Result<Running> {
+        let running = Running { core: Arc::new(core), threads: Mutex::default() };
+        let core = &running.core;
         if core.options.background {
-            threads.push(spawn("firstseen-upkeep", work));
+            running.spawn("firstseen-upkeep", work)?;
             if matches!(core.options.durability, Durability::Interval(_)) {
-                threads.push(spawn("firstseen-sync", sync));
+                running.spawn("firstseen-sync", sync)?;
             }
         }
-        Running { core, threads: Mutex::new(threads) }
+        Ok(running)
+    }
+
+    fn spawn(&self, name: &str, work: fn(&Core)) -> Result<()> {
+        let core = Arc::clone(&self.core);
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || work(&core));
+        let started = |e| Error::io("start a thread for", &self.core.dir, e);
+        lock(&self.threads).push(thread.map_err(started)?);
+        Ok(())
     }
 
     pub(crate) fn core(&self) -> &Core {
@@ -61,6 +64,8 @@ impl Running {
         // Before the folder is given up: what is under way would touch it when it is dropped.
         lock(&self.core.upkeep).abandon();
         let finished = self.core.finish();
+        // Nothing is let in any more, so no id is free by this but for those who wait for it.
+        self.core.claims.close();
         *lock(&self.core.lock) = None;
         finished
     }

@@ -77,6 +77,18 @@ fn forgotten_ids_are_new_again() {
 }
 
 #[test]
+fn records_in_doubt_are_not_taken_for_duplicates() {
+    let (folder, db) = with_store(b"a\n");
+    let store = firstseen::Store::open(&db).unwrap();
+    drop(store.begin(&["b"]).unwrap().prepare("t-1").unwrap());
+    drop(store);
+    let ran = run(&["dedup", "--db", &db], b"b\n");
+    assert_eq!((ran.code, &ran.out[..]), (1, &b""[..]));
+    assert!(ran.err.contains("1 transaction(s) in doubt"), "{}", ran.err);
+    drop(folder);
+}
+
+#[test]
 fn compact_keeps_every_id() {
     let (_folder, db) = with_store(b"a\nb\n");
     assert_eq!(run(&["compact", "--json", &db], b"").ok().json()["records"], 2);

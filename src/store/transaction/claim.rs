@@ -87,7 +87,7 @@ impl RawIds {
 /// The records of a source that a claim was made from.
 #[derive(Debug)]
 pub(super) struct Positioned {
-    source: String,
+    source: std::sync::Arc<str>,
     /// Of all records of the batch, ascending.
     positions: Vec<u64>,
     /// How many of them lie below the progress.
@@ -97,7 +97,7 @@ pub(super) struct Positioned {
 impl Positioned {
     pub(super) fn new(source: &str, positions: &[u64], progress: u64) -> Positioned {
         Positioned {
-            source: source.to_owned(),
+            source: source.into(),
             positions: positions.to_vec(),
             replayed: positions.partition_point(|&position| position < progress),
         }
@@ -359,7 +359,7 @@ impl Claim {
         let span = self.source.as_ref().and_then(|positioned| {
             let (first, last) = (positioned.first()?, positioned.positions.last()?);
             let (end, unsettled) = (last.saturating_add(1), self.unsettled());
-            let (source, token) = (&*positioned.source, self.ticket.token());
+            let (source, token) = (positioned.source.clone(), self.ticket.token());
             Some(Span { source, first, end, unsettled, token })
         });
         Brought {

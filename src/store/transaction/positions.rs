@@ -7,8 +7,11 @@
 //! what was committed out of turn once nothing before that is open.
 //!
 //! That takes a source to be read in order: what lies before a record was presented before it.
+//!
+//! A transaction that is prepared stays open: it may still be given back.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// The open transactions of every source.
 #[derive(Debug, Default)]
@@ -27,9 +30,9 @@ struct Source {
 }
 
 /// The records of one transaction.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Span<'a> {
-    pub(crate) source: &'a str,
+#[derive(Debug, Clone)]
+pub(crate) struct Span {
+    pub(crate) source: Arc<str>,
     /// The position of the first record.
     pub(crate) first: u64,
     /// One past the last one's.
@@ -40,6 +43,15 @@ pub(crate) struct Span<'a> {
     pub(crate) token: u64,
 }
 
+/// What a transaction does to sources once it is committed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Moves {
+    /// The records that it was made from.
+    pub(crate) span: Option<Span>,
+    /// Progress that is set by name.
+    pub(crate) named: Vec<(String, u64)>,
+}
+
 impl Positions {
     /// A transaction presents records from `first` on.
     pub(crate) fn begin(&mut self, source: &str, first: u64, token: u64) {
@@ -48,9 +60,12 @@ impl Positions {
         source.hole = source.hole.filter(|&hole| hole < first);
     }
 
-    /// The progress up to which everything is settled once the transaction is committed.
-    pub(crate) fn reach(&self, span: Span<'_>) -> u64 {
-        let Some(source) = self.sources.get(span.source) else { return span.end };
+    /// The progress up to which everything is settled once the transaction is committed. `progress` is
+    /// what is committed so far.
+    pub(crate) fn reach(&mut self, span: &Span, progress: u64) -> u64 {
+        let Some(source) = self.sources.get_mut(&*span.source) else { return span.end };
+        // What was in flight when it was presented may have been committed since by its holder.
+        source.hole = source.hole.filter(|&hole| hole >= progress);
         let reached = source.reached.max(span.end);
         let open = source.open.iter().find(|&&(_, token)| token != span.token);
         let open = open.map(|&(first, _)| first);
@@ -58,14 +73,17 @@ impl Positions {
     }
 
     /// The transaction is committed.
-    pub(crate) fn commit(&mut self, span: Span<'_>) {
-        if let Some(source) = self.sources.get_mut(span.source) {
-            source.reached = source.reached.max(span.end);
+    pub(crate) fn commit(&mut self, moves: &Moves) {
+        if let Some(span) = &moves.span {
+            if let Some(source) = self.sources.get_mut(&*span.source) {
+                source.reached = source.reached.max(span.end);
+            }
+            self.end(&span.source, span.first, span.token, span.unsettled);
         }
-        self.end(span.source, span.first, span.token, span.unsettled);
+        moves.named.iter().for_each(|(source, progress)| self.set(source, *progress));
     }
 
-    /// The transaction has ended with nothing committed, or was prepared and then aborted.
+    /// The transaction has ended with nothing committed.
     pub(crate) fn give_back(&mut self, source: &str, first: u64, token: u64) {
         self.sources.entry(source.to_owned()).or_default();
         self.end(source, first, token, Some(first));
@@ -81,7 +99,7 @@ impl Positions {
     }
 
     /// The progress was set by name: what lies before is the caller's to answer for.
-    pub(crate) fn set(&mut self, source: &str, progress: u64) {
+    fn set(&mut self, source: &str, progress: u64) {
         if let Some(source) = self.sources.get_mut(source) {
             source.hole = source.hole.filter(|&hole| hole >= progress);
             source.reached = progress;
@@ -93,14 +111,14 @@ impl Positions {
 mod tests {
     use super::*;
 
-    fn span(first: u64, end: u64, token: u64) -> Span<'static> {
-        Span { source: "s", first, end, unsettled: None, token }
+    fn span(first: u64, end: u64, token: u64) -> Span {
+        Span { source: "s".into(), first, end, unsettled: None, token }
     }
 
     /// The progress that a commit brings.
-    fn commit(positions: &mut Positions, span: Span<'_>) -> u64 {
-        let reached = positions.reach(span);
-        positions.commit(span);
+    fn commit(positions: &mut Positions, span: Span) -> u64 {
+        let reached = positions.reach(&span, 0);
+        positions.commit(&Moves { span: Some(span), named: Vec::new() });
         reached
     }
 
@@ -136,8 +154,20 @@ mod tests {
         let mut positions = Positions::default();
         positions.begin("s", 0, 1);
         positions.give_back("s", 0, 1);
-        positions.set("s", 50);
+        positions.commit(&Moves { span: None, named: vec![("s".into(), 50)] });
         positions.begin("s", 100, 2);
         assert_eq!(commit(&mut positions, span(100, 200, 2)), 200);
+    }
+    #[test]
+    fn what_was_settled_by_its_holder_holds_nothing() {
+        let mut positions = Positions::default();
+        positions.begin("s", 10, 1);
+        positions.commit(&Moves {
+            span: Some(Span { unsettled: Some(10), ..span(10, 20, 1) }),
+            named: Vec::new(),
+        });
+        positions.begin("s", 20, 2);
+        assert_eq!(positions.reach(&span(20, 30, 2), 10), 10);
+        assert_eq!(positions.reach(&span(20, 30, 2), 20), 30);
     }
 }

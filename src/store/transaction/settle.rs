@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::super::call::Room;
 use super::super::core::Core;
 use super::LoggedState;
-use super::positions::Span;
+use super::positions::{Moves, Span};
 use crate::claim::{self, Ticket};
 use crate::error::{Error, Refusal, Result};
 use crate::format::commit::{
@@ -37,7 +37,7 @@ pub(crate) struct Brought<'a> {
     pub(crate) indices: &'a [u32],
     pub(crate) changes: &'a mut Changes,
     /// Its records, if they have positions.
-    pub(crate) span: Option<Span<'a>>,
+    pub(crate) span: Option<Span>,
     /// Store time at which the ids were judged.
     pub(crate) at: Timestamp,
 }
@@ -46,8 +46,8 @@ pub(crate) struct Brought<'a> {
 #[derive(Debug)]
 pub(crate) struct InDoubt {
     pub(crate) ticket: Arc<Ticket>,
-    /// Its source and first position, if it was prepared in this opening.
-    pub(crate) begins: Option<(String, u64)>,
+    /// What its commit does to sources.
+    pub(crate) moves: Moves,
 }
 
 impl Core {
@@ -71,12 +71,16 @@ impl Core {
         let room = self.enter_with_room(ids, now, frame_len(len))?;
         // Ids and outcomes alone need no order against others.
         let mut state = brought.touches_state().then(|| lock(&self.state));
-        if let Some(state) = &state
-            && let Err(error) = self
-                .check_changes(state, brought, &|state, changes| state.check(changes, len, None))
-        {
-            self.give_back(&room, 0, 0);
-            return Err(error);
+        if let Some(state) = &state {
+            let checked = self
+                .check_changes(state, brought, &|state, changes| state.check(changes, len, None));
+            match checked {
+                Ok(moves) => lock(&self.positions).commit(&moves),
+                Err(error) => {
+                    self.give_back(&room, 0, 0);
+                    return Err(error);
+                }
+            }
         }
         if ids == 0 && brought.changes.is_empty() {
             self.give_back(&room, 0, 0);
@@ -123,18 +127,21 @@ impl Core {
         let checked = self.check_changes(&state, brought, &|state, changes| {
             state.check_prepare(changes, len, token)
         });
-        if let Err(error) = checked {
-            drop(state);
-            self.give_back(&room, 0, 0);
-            return Err(error);
-        }
+        let moves = match checked {
+            Ok(moves) => moves,
+            Err(error) => {
+                drop(state);
+                self.give_back(&room, 0, 0);
+                return Err(error);
+            }
+        };
         let mut payload = brought.payload();
         extra.iter().for_each(|item| push_item(&mut payload, item));
         let lsn = self.stage_payload(&room, FrameKind::Prepare, now, &payload);
         let prepared = Prepare::decode(&payload).expect("it was put together just now");
         let data = PreparedData::new(&prepared, now);
         state.change(lsn, |state| state.prepare(data.clone()));
-        let held = InDoubt { ticket: Arc::clone(brought.ticket), begins: brought.begins() };
+        let held = InDoubt { ticket: Arc::clone(brought.ticket), moves };
         lock(&self.prepared).insert(token.to_vec(), held);
         brought.ticket.mark_prepared();
         Ok((data, lsn))
@@ -161,9 +168,13 @@ impl Core {
             return Err(not_prepared(token));
         }
         let lsn = self.apply_commit(&room, Some(&mut state), &payload, now);
+        let held = lock(&self.prepared).remove(token);
+        if let Some(held) = &held {
+            lock(&self.positions).commit(&held.moves);
+        }
         drop(state);
         drop(room);
-        self.end_prepared(token, &ids, true);
+        self.end_prepared(held, &ids);
         self.acknowledge_commit(Some(lsn), false)
     }
 
@@ -181,18 +192,19 @@ impl Core {
         };
         let lsn = self.stage_payload(&room, FrameKind::Abort, now, &payload);
         state.change(lsn, |state| state.abort(token));
+        let held = lock(&self.prepared).remove(token);
+        if let Some(span) = held.as_ref().and_then(|held| held.moves.span.as_ref()) {
+            lock(&self.positions).give_back(&span.source, span.first, span.token);
+        }
         drop(state);
         drop(room);
         // Whoever claims an id of it anew commits behind this in the log, so none is without it.
-        self.end_prepared(token, &data.prepare().commit().ids().collect::<Vec<_>>(), false);
+        self.end_prepared(held, &data.prepare().commit().ids().collect::<Vec<_>>());
         self.acknowledge_commit(Some(lsn), false)
     }
 
-    fn end_prepared(&self, token: &[u8], ids: &[Fingerprint], committed: bool) {
-        let Some(InDoubt { ticket, begins }) = lock(&self.prepared).remove(token) else { return };
-        if let Some((source, first)) = begins.filter(|_| !committed) {
-            lock(&self.positions).give_back(&source, first, ticket.token());
-        }
+    fn end_prepared(&self, held: Option<InDoubt>, ids: &[Fingerprint]) {
+        let Some(InDoubt { ticket, .. }) = held else { return };
         self.claims.give_back(ids, &ticket);
         ticket.settle();
     }
@@ -216,30 +228,28 @@ impl Core {
         Err(Error::LeaseEnded { token: ticket.token(), by })
     }
 
-    /// Asks whether the changes can be taken, with the progress of the transaction's source.
+    /// Asks whether the changes can be taken, with the progress of the transaction's source. Gives
+    /// what they do to sources: no other transaction changes that while the state is locked.
     fn check_changes(
         &self,
         state: &State,
         brought: &mut Brought<'_>,
         check: &dyn Fn(&State, &Changes) -> Result<(), Refusal>,
-    ) -> Result<()> {
-        let mut positions = lock(&self.positions);
-        let span = brought.span;
+    ) -> Result<Moves> {
+        let span = brought.span.clone();
         let named = brought.changes.all_progress();
-        let named: Vec<_> = named.map(|(source, next)| (source.to_owned(), next)).collect();
-        if let Some(span) = span.filter(|span| brought.changes.progress(span.source).is_none()) {
-            let next = positions.reach(span);
-            if state.progress(span.source).unwrap_or(0) < next {
-                brought.changes.set_progress(span.source, next);
+        let named = named.map(|(source, next)| (source.to_owned(), next)).collect();
+        if let Some(span) = &span
+            && brought.changes.progress(&span.source).is_none()
+        {
+            let progress = state.progress(&span.source).unwrap_or(0);
+            let next = lock(&self.positions).reach(span, progress);
+            if progress < next {
+                brought.changes.set_progress(&span.source, next);
             }
         }
         check(state, brought.changes)?;
-        // Nothing is refused from here on.
-        if let Some(span) = span {
-            positions.commit(span);
-        }
-        named.iter().for_each(|(source, next)| positions.set(source, *next));
-        Ok(())
+        Ok(Moves { span, named })
     }
 
     /// Inserts ids and values, stages the frame, changes the state.
@@ -326,12 +336,10 @@ impl Brought<'_> {
     fn payload_len(&self) -> usize {
         let progress = self
             .span
-            .map_or(0, |span| Item::Progress { source: span.source, next: span.end }.encoded_len());
+            .as_ref()
+            .map(|span| Item::Progress { source: &span.source, next: span.end }.encoded_len())
+            .unwrap_or(0);
         payload_len(self.ids.len(), self.changes.encoded_len() + progress)
-    }
-
-    fn begins(&self) -> Option<(String, u64)> {
-        self.span.map(|span| (span.source.to_owned(), span.first))
     }
 
     /// Whether it reads or changes anything beside its ids.

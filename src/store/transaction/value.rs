@@ -57,8 +57,11 @@ impl Core {
         }
         for run in &view.runs {
             let Some(values) = run.values() else { continue };
-            let found = values.get(id)?;
-            if let Some(value) = found {
+            // A block is long; whether the run has the id at all is far cheaper to ask.
+            if !run.filter_may_contain(id)? {
+                continue;
+            }
+            if let Some(value) = values.get(id)? {
                 let counts =
                     now < run.ticks().end_of(run.ticks().tick_of(value.time)) + self.window;
                 return Ok(Some(value).filter(|_| counts));

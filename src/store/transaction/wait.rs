@@ -45,7 +45,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Reading runs can fail.
+    /// Reading runs can fail; the store can be closed meanwhile.
     ///
     /// ```
     /// use std::time::Duration;
@@ -82,7 +82,8 @@ impl Store {
         }
     }
 
-    /// A future that is ready once an id is no longer in flight; at once if it is not in flight.
+    /// A future that is ready once an id is no longer in flight, or the store is closed; at once if it
+    /// is not in flight.
     ///
     /// It needs no particular runtime and blocks no thread; dropping it costs nothing. Ask
     /// [`Store::check`] and [`Store::outcome`] then: like all calls of a store these may wait for a

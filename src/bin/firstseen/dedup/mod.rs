@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use firstseen::{Durability, Store, TimeSource};
 
-use crate::fail::Result;
+use crate::fail::{Failure, Result};
 use crate::place::TemporaryFolder;
 use crate::select::Plan;
 use args::{DedupArgs, Summary};
@@ -71,6 +71,16 @@ fn open(args: &DedupArgs, plan: &Plan, path: &std::path::Path) -> Result<Store> 
         (None, Some(_)) => {}
     }
     let store = builder.open(path)?;
+    let in_doubt = store.in_doubt().len();
+    if in_doubt > 0 {
+        // Their ids are neither new nor duplicates, and a filter cannot hold a record back.
+        let text = format!(
+            "{}: {in_doubt} transaction(s) in doubt; settle them first, see `firstseen state` and \
+             `firstseen settle`",
+            path.display()
+        );
+        return Err(Failure::Run(text));
+    }
     let torn = store.recovery().torn_bytes;
     if torn > 0 {
         let place = path.display();
