@@ -129,3 +129,86 @@ fn a_checkpoint_without_one_of_its_runs_is_not_restored() {
     assert!(matches!(offline::inspect(&none), Err(Error::NotAStore { .. })));
     assert!(matches!(offline::verify(&none, &mut |_| {}), Err(Error::NotAStore { .. })));
 }
+
+/// Transaction `n` of a stream: its record, its outcome, and how many there were. Every third is
+/// settled in two phases.
+fn transact(store: &Store, n: u64) {
+    let mut tx = store.begin_from("stream", &[(n, n.to_le_bytes())]).unwrap();
+    tx.set_outcome(0, format!("outcome of {n}"));
+    tx.put_state("count", (n + 1).to_string());
+    match n % 3 {
+        0 => tx.prepare(n.to_le_bytes()).unwrap().commit().unwrap(),
+        _ => tx.commit().unwrap(),
+    }
+}
+
+/// Asserts that ids, outcomes, progress and state are those of one moment, after `least` transactions
+/// or later; with one at most that is prepared.
+fn check_moment(store: &Store, least: u64) {
+    let count = |store: &Store| {
+        let count = store.state("count").unwrap().unwrap_or(b"0".to_vec());
+        let count: u64 = String::from_utf8(count).unwrap().parse().unwrap();
+        assert_eq!(store.progress("stream").unwrap().unwrap_or(0), count);
+        count
+    };
+    let mut moment = count(store);
+    assert!(moment >= least, "{moment} of {least}");
+    let in_doubt = store.in_doubt();
+    assert!(in_doubt.len() <= 1);
+    for prepared in in_doubt {
+        assert_eq!(prepared.token(), moment.to_le_bytes());
+        assert_eq!(prepared.ids(), [moment.to_le_bytes()]);
+        prepared.commit().unwrap();
+        moment += 1;
+        assert_eq!(count(store), moment);
+    }
+    let known = store.contains(&ids(0..moment + 50)).unwrap();
+    assert_eq!(known.iter().filter(|known| **known).count() as u64, moment);
+    assert!(known[..moment as usize].iter().all(|known| *known));
+    for n in (0..moment).rev().step_by(1 + moment as usize / 100) {
+        let outcome = store.outcome(n.to_le_bytes()).unwrap();
+        assert_eq!(outcome, Some(format!("outcome of {n}").into_bytes()), "{n} of {moment}");
+    }
+}
+
+#[test]
+fn copies_of_a_store_are_of_one_moment_while_transactions_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = dir.path().join("store");
+    let store = Store::builder().memory_budget(16 << 20).active_ids(100).open(&from).unwrap();
+    let (committed, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0.. {
+                transact(&store, n);
+                committed.store(n + 1, Ordering::SeqCst);
+                if done.load(Ordering::SeqCst) {
+                    return;
+                }
+            }
+        });
+        // A seal makes state files and manifests come and go.
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                store.seal().unwrap();
+            }
+        });
+        for round in 0..12 {
+            let least = committed.load(Ordering::SeqCst);
+            let copy = dir.path().join(format!("copy-{round}"));
+            match round % 3 {
+                0 => store.checkpoint(&copy).unwrap(),
+                1 => offline::checkpoint(&from, &copy).unwrap(),
+                _ => offline::restore(&from, &copy).unwrap(),
+            }
+            let found = offline::state(&from).unwrap();
+            assert!(found.sources.first().map_or(0, |&(_, next)| next) >= least);
+            offline::verify(&from, &mut |damage| panic!("{damage}")).unwrap();
+            let verified = offline::verify(&copy, &mut |damage| panic!("{damage}")).unwrap();
+            assert_eq!(verified.damages, 0);
+            check_moment(&Store::builder().memory_budget(16 << 20).open(&copy).unwrap(), least);
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    check_moment(&store, committed.load(Ordering::SeqCst));
+}

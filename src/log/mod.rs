@@ -5,6 +5,7 @@
 //! | `segment` | one file of the log, and the room set aside in it |
 //! | `writer` | staging, group commit, failure |
 //! | `replay` | reading a segment back, and telling a torn tail from damage |
+//! | `content` | what a frame says |
 //!
 //! # Life of a segment
 //!
@@ -19,6 +20,7 @@
 //! order they were staged, with no hole, and segments are synced in order. After a failed write or
 //! sync nothing is written or acknowledged any more.
 
+mod content;
 mod replay;
 mod segment;
 mod writer;
@@ -26,6 +28,7 @@ mod writer;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
+pub(crate) use content::Content;
 pub(crate) use replay::{Tail, records_of, replay, replay_prefix};
 pub(crate) use segment::Segment;
 pub(crate) use writer::{Log, Lsn, Need};

@@ -1,46 +1,71 @@
 //! Copies of a store that can be opened.
 //!
 //! 1. Take a snapshot: every file that is needed is open, so none can be lost any more.
-//! 2. Give runs and their values a second name, or copy them; copy of each log segment what verifies.
-//! 3. Open each run of the copy and hold it against the manifest.
-//! 4. Write `STORE`, then the manifest, whose segments are those that were copied.
+//! 2. Measure the log: what verifies now is what the copy will have. It reaches at least to the point
+//!    of the state file, which the manifest names only once the log up to there is durable.
+//! 3. Give the state file, runs and their values a second name, or copy them; copy of each log segment
+//!    what was measured.
+//! 4. Read the state of the copy; open each run of it and hold it against the manifest.
+//! 5. Write `STORE`, then the manifest, whose segments are those that were copied.
+//!
+//! So ids, progress, state, outcomes and what is prepared are those of one moment: they all come from
+//! files that the manifest lists and from one prefix of the log.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::dest::Dest;
 use super::log::parts;
-use super::snapshot::{RunFile, Snapshot, ValuesFile};
+use super::snapshot::{RunFile, Snapshot, StateFile, ValuesFile};
 use crate::error::{Error, Result};
 use crate::format::names;
 use crate::format::superblock::Superblock;
+use crate::store::layout::read_manifest;
 use crate::sys::{File, Storage, read_exact_at, write_all_at};
 
 /// Bytes that are copied at once.
 const CHUNK: u64 = 1 << 20;
 
-/// How runs come into the copy.
+/// How files that never change come into the copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Runs {
+pub(super) enum Files {
     Link,
     Copy,
 }
 
 /// See [`checkpoint`](super::checkpoint).
 pub(crate) fn checkpoint_in(storage: &Arc<dyn Storage>, dir: &Path, dest: &Path) -> Result<()> {
-    copy_store(storage, dir, dest, Runs::Link)
+    copy_store(storage, dir, dest, Files::Link)
 }
 
 /// See [`restore`](super::restore).
 pub(super) fn restore_in(storage: &Arc<dyn Storage>, from: &Path, dest: &Path) -> Result<()> {
-    copy_store(storage, from, dest, Runs::Copy)
+    copy_store(storage, from, dest, Files::Copy)
 }
 
-fn copy_store(storage: &Arc<dyn Storage>, dir: &Path, dest: &Path, how: Runs) -> Result<()> {
-    let mut snapshot = Snapshot::take(&**storage, dir)?;
+fn copy_store(storage: &Arc<dyn Storage>, dir: &Path, dest: &Path, how: Files) -> Result<()> {
+    copy_snapshot(storage, Snapshot::take(&**storage, dir)?, dir, dest, how)
+}
+
+/// Copies what a snapshot was taken of.
+pub(super) fn copy_snapshot(
+    storage: &Arc<dyn Storage>,
+    mut snapshot: Snapshot,
+    dir: &Path,
+    dest: &Path,
+    how: Files,
+) -> Result<()> {
     let parts = parts(&mut snapshot)?;
     let Snapshot { superblock, mut manifest, files, .. } = snapshot;
+    // Of claims that are in the log by now, tokens may have been reserved since.
+    let now = read_manifest(&**storage, dir, &superblock.store)?;
+    manifest.next_fence = manifest.next_fence.max(now.next_fence);
     let dest = Dest::claim(storage, dest)?;
+    for state in files.states {
+        let to = names::state(dest.dir(), state.number);
+        let file = copy_file(&*state.file, &state.path, &**storage, &to, how)?;
+        StateFile { path: to, file, ..state }.read(&superblock.store)?;
+    }
     for run in files.runs {
         copy_run(run, &superblock, &dest, how)?;
     }
@@ -53,7 +78,7 @@ fn copy_store(storage: &Arc<dyn Storage>, dir: &Path, dest: &Path, how: Runs) ->
     dest.finish(&superblock, manifest)
 }
 
-fn copy_run(run: RunFile, superblock: &Superblock, dest: &Dest<'_>, how: Runs) -> Result<()> {
+fn copy_run(run: RunFile, superblock: &Superblock, dest: &Dest<'_>, how: Files) -> Result<()> {
     let storage = &**dest.storage();
     let RunFile { number, entry, path, file, values } = run;
     let to = names::run(dest.dir(), number);
@@ -75,11 +100,11 @@ fn copy_file(
     path: &Path,
     storage: &dyn Storage,
     to: &Path,
-    how: Runs,
+    how: Files,
 ) -> Result<Box<dyn File>> {
-    let linked = how == Runs::Link
+    let linked = how == Files::Link
         && match storage.link(path, to) {
-            // Its generation has expired, or it was merged, since the snapshot.
+            // Another file has taken its place, or its generation has expired, since the snapshot.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
             linked => linked.map(|()| true).map_err(|e| Error::io("link", path, e))?,
         };

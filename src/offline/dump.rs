@@ -3,8 +3,9 @@
 use std::io;
 use std::path::Path;
 
-use super::log::{parts, survey};
+use super::log::parts;
 use super::snapshot::Snapshot;
+use super::survey::Survey;
 use crate::error::{Error, Result};
 use crate::key::Fingerprint;
 use crate::sys::Storage;
@@ -29,7 +30,7 @@ pub(super) fn dump(
 ) -> Result<u64> {
     let mut snapshot = Snapshot::take(storage, dir)?;
     let parts = parts(&mut snapshot)?;
-    let survey = survey(&snapshot.manifest, &parts)?;
+    let survey = Survey::new(&snapshot.manifest).read(&parts)?;
     let Snapshot { superblock, manifest, files, .. } = snapshot;
     let forgotten = survey.forgotten_entries();
     let mut records = 0;

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::log::{parts, survey};
+use super::log::parts;
 use super::snapshot::{Snapshot, open_if_there};
+use super::state::{InDoubt, in_doubt};
+use super::survey::Survey;
 use crate::config::TimeSource;
 use crate::error::{Error, Result};
 use crate::format::manifest::RunEntry;
@@ -53,6 +55,19 @@ pub struct Inspection {
     pub total_bytes: u64,
     /// Ids that were told to be forgotten and are kept track of.
     pub forgotten: u64,
+    /// Ids that an outcome or the fingerprint of a payload is kept with: entries beside runs, and ids
+    /// of the log.
+    pub values: u64,
+    /// Bytes of that: of the files beside runs, and in the log.
+    pub values_bytes: u64,
+    /// All sources and their progress, by name.
+    pub sources: Vec<(String, u64)>,
+    /// Keys of the state.
+    pub state_keys: u64,
+    /// Bytes of these keys and their values.
+    pub state_bytes: u64,
+    /// What is prepared and neither committed nor aborted, by token.
+    pub in_doubt: Vec<InDoubt>,
 }
 
 impl Inspection {
@@ -84,8 +99,10 @@ pub struct Generation {
 pub(super) fn inspect(storage: &dyn Storage, dir: &Path) -> Result<Inspection> {
     let mut snapshot = Snapshot::take(storage, dir)?;
     let parts = parts(&mut snapshot)?;
+    let (values, values_bytes) = values_beside_runs(&mut snapshot)?;
     let Snapshot { superblock, manifest, .. } = &snapshot;
-    let survey = survey(manifest, &parts)?;
+    let survey = Survey::new(manifest).with_state(snapshot.state()?).with_values().read(&parts)?;
+    let logged = survey.values_total();
     let generations = manifest.generations.iter().map(|generation| {
         let runs = manifest.runs.iter().filter(|run| run.generation == generation.number);
         Generation {
@@ -97,7 +114,7 @@ pub(super) fn inspect(storage: &dyn Storage, dir: &Path) -> Result<Inspection> {
             bytes: runs.map(RunEntry::total_bytes).sum(),
         }
     });
-    Ok(Inspection {
+    let mut found = Inspection {
         identity: identity_of(superblock)?,
         created: Timestamp::from_micros(superblock.created),
         format_version: VERSION,
@@ -115,7 +132,33 @@ pub(super) fn inspect(storage: &dyn Storage, dir: &Path) -> Result<Inspection> {
         torn_bytes: parts.iter().map(|part| part.tail.torn).sum(),
         total_bytes: total_bytes(storage, dir)?,
         forgotten: survey.forgotten.len() as u64,
-    })
+        values: values + logged.0,
+        values_bytes: values_bytes + logged.1,
+        sources: Vec::new(),
+        state_keys: 0,
+        state_bytes: 0,
+        in_doubt: Vec::new(),
+    };
+    let state = survey.into_state();
+    for entry in state.scan(b"") {
+        found.state_keys += 1;
+        found.state_bytes += (entry.key.len() + entry.value.len()) as u64;
+    }
+    found.sources = state.sources();
+    found.in_doubt = in_doubt(&state);
+    Ok(found)
+}
+
+/// How many entries are in the values files, and their bytes.
+fn values_beside_runs(snapshot: &mut Snapshot) -> Result<(u64, u64)> {
+    let files = snapshot.files.runs.iter_mut().filter_map(|run| run.values.take());
+    files.map(|file| file.open(&snapshot.superblock.store)).try_fold(
+        (0, 0),
+        |(entries, bytes), values| {
+            let values = values?;
+            Ok((entries + values.entries(), bytes + values.bytes()))
+        },
+    )
 }
 
 /// Bytes of all files of the store. One that is gone by now takes none.

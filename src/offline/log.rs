@@ -9,15 +9,13 @@ use std::path::{Path, PathBuf};
 use super::snapshot::{SegmentFile, Snapshot};
 use crate::error::{Error, Result};
 use crate::format::checksum::Salt;
-use crate::format::frame::FrameKind;
-use crate::format::manifest::{ForgottenEntry, Manifest};
 use crate::format::segment::SegmentHeader;
 use crate::key::Fingerprint;
-use crate::log::{Tail, records_of, replay, replay_prefix};
-use crate::store::layout::{check_not_lost, read_segment_header};
+use crate::log::{Content, Tail, records_of, replay, replay_prefix};
+use crate::store::chain::Chain;
+use crate::store::layout::read_segment_header;
 use crate::sys::File;
 use crate::time::{Ticks, Timestamp};
-use crate::window::Forgotten;
 
 /// How often a segment that seems damaged is read again, if it seems damaged elsewhere each time.
 const TRIES: usize = 16;
@@ -31,26 +29,16 @@ pub(super) struct Part {
     pub(super) tail: Tail,
 }
 
+/// What takes frames: see [`Part::each_frame`].
+pub(super) type EachFrame<'a> = dyn FnMut(Timestamp, &Content<'_>, &mut dyn Iterator<Item = (Fingerprint, u8)>) -> Result<()>
+    + 'a;
+
 /// An id in the log, or one that was told to be forgotten.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Logged {
     pub(super) fingerprint: Fingerprint,
     pub(super) tick: u8,
-    /// The time of the call.
-    pub(super) time: Timestamp,
     pub(super) forget: bool,
-}
-
-/// What the log says as a whole, on top of the manifest.
-#[derive(Debug)]
-pub(super) struct Survey {
-    /// Ids in the log, those let in again included.
-    pub(super) ids: u64,
-    pub(super) high_water: Timestamp,
-    /// A generation number above all in manifest and log.
-    pub(super) next_generation: u64,
-    /// The set of forgotten ids as an opening would have it.
-    pub(super) forgotten: Forgotten,
 }
 
 /// The segments of a snapshot that an opening would replay.
@@ -62,16 +50,14 @@ pub(super) fn parts(snapshot: &mut Snapshot) -> Result<Vec<Part>> {
         .map(|s| read_segment_header(&*s.file, &s.path, store, s.number))
         .collect::<Result<_>>()?;
     let mut parts: Vec<Part> = Vec::new();
+    let mut chain = Chain::new(store);
     for (segment, header) in segments.into_iter().zip(headers) {
         let SegmentFile { number, path, file } = segment;
-        let before = parts.last().map(|part| (part.header.number, part.tail));
-        let follows =
-            header.filter(|header| before.is_none_or(|(_, tail)| header.previous_len <= tail.end));
-        let Some(header) = follows else {
-            check_not_lost(&*file, &path, store, number, header, before)?;
+        let Some(header) = chain.follow(&*file, &path, number, header)? else {
             break;
         };
         let tail = measure(&*file, &path, header.salt())?;
+        chain.push(number, Some(tail));
         parts.push(Part { path, file, header, tail });
     }
     Ok(parts)
@@ -93,9 +79,26 @@ pub(super) fn measure(file: &dyn File, path: &Path, salt: Salt) -> Result<Tail> 
 }
 
 impl Part {
-    /// Gives all that verified when the part was measured to `each`, in order.
+    /// Gives all ids that verified when the part was measured to `each`, in order.
     pub(super) fn each(&self, each: &mut dyn FnMut(Logged) -> Result<()>) -> Result<()> {
-        each_in(&*self.file, &self.path, self.header.salt(), self.tail, each)
+        self.each_frame(&mut |_, content, records| {
+            let forget = matches!(content, Content::Forget);
+            let mut logged =
+                records.map(|(fingerprint, tick)| Logged { fingerprint, tick, forget });
+            logged.try_for_each(&mut *each)
+        })
+    }
+
+    /// Gives all frames that verified when the part was measured to `each`, in order: the time of
+    /// each, what it says, its ids with their ticks.
+    pub(super) fn each_frame(&self, each: &mut EachFrame<'_>) -> Result<()> {
+        let Part { path, file, header, tail } = self;
+        replay_prefix(&**file, path, header.salt(), tail.end, &mut |offset, frame, payload| {
+            let mut records = records_of(path, offset, frame, payload)?;
+            let content = Content::of(path, offset, frame, payload)?;
+            each(frame.time, &content, &mut records)
+        })?;
+        Ok(())
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -104,58 +107,5 @@ impl Part {
 
     pub(super) fn ticks(&self) -> Ticks {
         self.header.ticks
-    }
-}
-
-/// Gives all records of a segment up to `tail` to `each`, in order.
-pub(super) fn each_in(
-    file: &dyn File,
-    path: &Path,
-    salt: Salt,
-    tail: Tail,
-    each: &mut dyn FnMut(Logged) -> Result<()>,
-) -> Result<()> {
-    replay_prefix(file, path, salt, tail.end, &mut |offset, frame, payload| {
-        let (time, forget) = (frame.time, frame.kind == Some(FrameKind::Forget));
-        for (fingerprint, tick) in records_of(path, offset, frame, payload)? {
-            each(Logged { fingerprint, tick, time, forget })?;
-        }
-        Ok(())
-    })?;
-    Ok(())
-}
-
-/// Reads the whole log for what it says beside its ids.
-pub(super) fn survey(manifest: &Manifest, parts: &[Part]) -> Result<Survey> {
-    let mut survey = Survey {
-        ids: 0,
-        high_water: manifest.high_water,
-        next_generation: manifest.next_generation,
-        forgotten: Forgotten::restore(&manifest.forgotten),
-    };
-    for part in parts {
-        survey.next_generation = survey.next_generation.max(part.generation() + 1);
-        part.each(&mut |logged| {
-            survey.high_water = survey.high_water.max(logged.time);
-            if logged.forget {
-                survey.forgotten.insert(logged.fingerprint, logged.time);
-                return Ok(());
-            }
-            survey.ids += 1;
-            if !survey.forgotten.is_empty() {
-                survey.forgotten.open().let_in(logged.fingerprint, logged.time);
-            }
-            Ok(())
-        })?;
-    }
-    Ok(survey)
-}
-
-impl Survey {
-    /// The forgotten ids, ascending.
-    pub(super) fn forgotten_entries(&self) -> Vec<ForgottenEntry> {
-        let mut entries = self.forgotten.entries();
-        entries.sort_unstable_by_key(|entry| entry.fingerprint);
-        entries
     }
 }

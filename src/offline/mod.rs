@@ -3,6 +3,7 @@
 //! | function | what it does |
 //! |---|---|
 //! | [`inspect`] | says what is there |
+//! | [`state()`] | hands out what was committed beside ids, and what is in doubt |
 //! | [`verify`] | reads every byte and reports every damage |
 //! | [`dump`] | hands out every record |
 //! | [`checkpoint`] | makes a copy that can be opened, sharing the runs |
@@ -46,8 +47,12 @@ mod inspect;
 mod log;
 mod open_store;
 mod snapshot;
+mod state;
+mod survey;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transaction_tests;
 mod transfer;
 mod verify;
 
@@ -62,10 +67,11 @@ use crate::sys::disk::Disk;
 pub(crate) use checkpoint::checkpoint_in;
 pub use dump::Record;
 pub use inspect::{Generation, Inspection};
+pub use state::{CommittedState, InDoubt};
 pub(crate) use transfer::export_in;
 pub use verify::Verified;
 
-/// Says what the folder of a store holds. Reads the log, and no run.
+/// Says what the folder of a store holds. Reads the log and the state, and no run.
 ///
 /// # Errors
 ///
@@ -82,6 +88,30 @@ pub use verify::Verified;
 /// ```
 pub fn inspect(dir: impl AsRef<Path>) -> Result<Inspection> {
     inspect::inspect(&Disk, dir.as_ref())
+}
+
+/// The committed state of a store as an opening would find it: the progress of sources, keys with
+/// their values, and what is prepared and not settled. It is copied: megabytes, not gigabytes.
+///
+/// # Errors
+///
+/// As [`inspect`].
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// let store = firstseen::Store::open(dir.path())?;
+/// let mut tx = store.begin_from("orders/3", &[(7, "order-1")])?;
+/// tx.put_state("orders", "1");
+/// tx.commit()?;
+/// let _ = store.begin(&["order-2"])?.prepare("ledger-2")?;
+/// let found = firstseen::offline::state(dir.path())?;
+/// assert_eq!(found.sources, [("orders/3".to_string(), 8)]);
+/// assert_eq!(found.entries, [(b"orders".to_vec(), b"1".to_vec())]);
+/// assert_eq!(found.in_doubt[0].ids, [b"order-2"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn state(dir: impl AsRef<Path>) -> Result<CommittedState> {
+    state::state(&Disk, dir.as_ref())
 }
 
 /// Reads every byte of a store and reports every damage, by file and offset: checksums, order and
@@ -135,8 +165,9 @@ pub fn dump(dir: impl AsRef<Path>, each: &mut dyn FnMut(Record) -> io::Result<()
 }
 
 /// Makes a copy of a store, in the folder `dest`, that can be opened. Runs are immutable and get a
-/// second name (a copy where the file system has none); the rest is copied. The copy has everything
-/// that was written before the call, and is durable when the call returns.
+/// second name (a copy where the file system has none), as does the state file; the rest is copied. The
+/// copy has everything that was written before the call, and is durable when the call returns. Its ids,
+/// progress, state, outcomes and what is prepared in it are those of one moment.
 ///
 /// A checkpoint on the same file system shares its runs' bytes with the store: it protects against a
 /// store that goes wrong, not against a medium that does. It is as secret as the store.
@@ -182,10 +213,15 @@ pub fn restore(checkpoint: impl AsRef<Path>, dest: impl AsRef<Path>) -> Result<(
 /// Writes a store as one stream of bytes, for another machine or another version. Returns how many
 /// records it has. The format is described in `docs/FORMAT-export.md`.
 ///
+/// The stream is about ids: it has them, when they were first seen, and what is kept with them. It has
+/// no progress, no state and nothing that is only prepared, for these belong to one place and its
+/// sources: to keep them, copy the whole folder with [`checkpoint`].
+///
 /// The stream holds the key of the store's identity and is as secret as the store: whoever has it
 /// can craft ids that are taken for others.
 ///
-/// Memory: the records of the log, 32 bytes each, and 256 KiB for each run of a generation.
+/// Memory: the records of the log, 32 bytes each, with what is kept with them, and 256 KiB for each
+/// run of a generation.
 ///
 /// # Errors
 ///
@@ -208,8 +244,8 @@ pub fn export(dir: impl AsRef<Path>, out: &mut dyn Write) -> Result<u64> {
 
 /// Builds a store in the new folder `dest` out of a stream that [`export`] wrote, and returns how
 /// many records it has: the same ids, first seen at the same times, in the same generations. The
-/// store has a name of its own, so no file of it is taken for one of the original's. Bytes behind
-/// the stream's end are not read.
+/// store has a name of its own, so no file of it is taken for one of the original's. It has no progress
+/// and no state, and its fencing tokens begin anew. Bytes behind the stream's end are not read.
 ///
 /// # Errors
 ///

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::superblock::Superblock;
-use crate::format::{StoreId, names};
+use crate::format::{self, StoreId, names};
 use crate::run::{Run, Values};
+use crate::state::State;
+use crate::store::catalog::read_whole;
 use crate::store::layout::{check_run, check_values, list_segments, read_manifest, read_store};
 use crate::sys::{File, Storage};
 
@@ -49,6 +51,14 @@ pub(super) struct SegmentFile {
     pub(super) file: Box<dyn File>,
 }
 
+/// A state file, open and not looked into.
+#[derive(Debug)]
+pub(super) struct StateFile {
+    pub(super) number: u64,
+    pub(super) path: PathBuf,
+    pub(super) file: Box<dyn File>,
+}
+
 /// The data files of a folder.
 #[derive(Debug, Default)]
 pub(super) struct Files {
@@ -56,6 +66,8 @@ pub(super) struct Files {
     pub(super) runs: Vec<RunFile>,
     /// Ascending.
     pub(super) segments: Vec<SegmentFile>,
+    /// The one that the manifest names, if it names one; for want of a manifest, all.
+    pub(super) states: Vec<StateFile>,
     /// Those that should be there.
     pub(super) missing: Vec<PathBuf>,
 }
@@ -98,6 +110,12 @@ impl Snapshot {
             dir.display()
         )))
     }
+
+    /// The state that the log is to be replayed over.
+    pub(super) fn state(&self) -> Result<State> {
+        let file = self.files.states.first();
+        file.map_or(Ok(State::default()), |file| file.read(&self.superblock.store))
+    }
 }
 
 /// Tells a folder of something else from a store that lacks a file.
@@ -117,6 +135,9 @@ impl Files {
         for &entry in &manifest.runs {
             files.open_run(storage, dir, entry.number, Some(entry))?;
         }
+        if manifest.state != 0 {
+            files.open_state(storage, dir, manifest.state)?;
+        }
         // One that was created while the folder was listed may be in the list before an earlier one.
         let listed = list_segments(storage, dir, manifest.first_segment)?;
         let last = listed.last().copied().unwrap_or(0).max(manifest.last_segment);
@@ -130,16 +151,21 @@ impl Files {
     pub(super) fn open_listed(storage: &dyn Storage, dir: &Path) -> Result<Files> {
         let mut files = Files::default();
         let entries = storage.list(dir).map_err(|e| Error::io("read", dir, e))?;
-        let mut runs: Vec<u64> = entries
-            .iter()
-            .filter_map(|name| match names::parse(name) {
-                names::Kind::Run(number) => Some(number),
-                _ => None,
-            })
-            .collect();
+        let (mut runs, mut states) = (Vec::new(), Vec::new());
+        for name in &entries {
+            match names::parse(name) {
+                names::Kind::Run(number) => runs.push(number),
+                names::Kind::State(number) => states.push(number),
+                _ => {}
+            }
+        }
         runs.sort_unstable();
+        states.sort_unstable();
         for number in runs {
             files.open_run(storage, dir, number, None)?;
+        }
+        for number in states {
+            files.open_state(storage, dir, number)?;
         }
         for number in list_segments(storage, dir, 0)? {
             files.open_segment(storage, dir, number)?;
@@ -182,6 +208,15 @@ impl Files {
         Ok(file.map(|file| ValuesFile { number, entry, path, file }))
     }
 
+    fn open_state(&mut self, storage: &dyn Storage, dir: &Path, number: u64) -> Result<()> {
+        let path = names::state(dir, number);
+        match open_if_there(storage, &path)? {
+            Some(file) => self.states.push(StateFile { number, path, file }),
+            None => self.missing.push(path),
+        }
+        Ok(())
+    }
+
     fn open_segment(&mut self, storage: &dyn Storage, dir: &Path, number: u64) -> Result<()> {
         let path = names::segment(dir, number);
         match open_if_there(storage, &path)? {
@@ -189,6 +224,19 @@ impl Files {
             None => self.missing.push(path),
         }
         Ok(())
+    }
+}
+
+impl StateFile {
+    /// The state that it holds: that of a point of the log, over which the log is to be replayed.
+    pub(super) fn read(&self, store: &StoreId) -> Result<State> {
+        let bytes = read_whole(&*self.file, &self.path)?;
+        Ok(State::restore(&format::snapshot::Snapshot::decode(
+            &bytes,
+            store,
+            self.number,
+            &self.path,
+        )?))
     }
 }
 

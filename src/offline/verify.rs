@@ -2,21 +2,22 @@
 
 use std::path::Path;
 
-use super::log::{each_in, measure};
-use super::snapshot::{Files, RunFile, SegmentFile, Snapshot, ValuesFile, open_if_there};
+use super::log::measure;
+use super::snapshot::{
+    Files, RunFile, SegmentFile, Snapshot, StateFile, ValuesFile, open_if_there,
+};
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::manifest::Manifest;
 use crate::format::run::{MAGIC as RUN_MAGIC, PAGE_U64, check};
-use crate::format::segment::{MAGIC as SEGMENT_MAGIC, SegmentHeader};
+use crate::format::segment::MAGIC as SEGMENT_MAGIC;
 use crate::format::superblock::Superblock;
 use crate::format::{PAGE, StoreId, names};
-use crate::log::Tail;
+use crate::log::{Content, Tail, records_of, replay_prefix};
 use crate::run::Run;
 use crate::store::catalog::read_file;
-use crate::store::layout::{
-    check_not_lost, check_run, identity_of, read_segment_header, time_source_of,
-};
+use crate::store::chain::Chain;
+use crate::store::layout::{check_run, identity_of, read_segment_header, time_source_of};
 use crate::sys::{Storage, read_exact_at};
 use crate::time::Ticks;
 
@@ -59,6 +60,9 @@ pub(super) fn verify(
     }
     for run in files.runs {
         check.run(storage, run, &store, manifest.as_ref())?;
+    }
+    for state in &files.states {
+        check.state(state, &store)?;
     }
     check.log(files.segments, &store, manifest.as_ref())?;
     Ok(check.verified)
@@ -171,6 +175,12 @@ impl Check<'_> {
         Ok(())
     }
 
+    fn state(&mut self, state: &StateFile, store: &StoreId) -> Result<()> {
+        let len = state.file.len().map_err(|e| Error::io("measure", &state.path, e))?;
+        self.read(len);
+        self.note(state.read(store)).map(drop)
+    }
+
     fn values(&mut self, values: ValuesFile, store: &StoreId) -> Result<()> {
         let len = values.file.len().map_err(|e| Error::io("measure", &values.path, e))?;
         self.read(len);
@@ -236,27 +246,19 @@ impl Check<'_> {
             let header = read_segment_header(&*segment.file, &segment.path, store, segment.number);
             headers.push(self.note(header)?);
         }
-        let mut before: Option<(u64, Tail)> = None;
+        let mut chain = Chain::new(store);
         for (segment, header) in segments.iter().zip(headers) {
             let SegmentFile { number, path, file } = segment;
             let len = file.len().map_err(|e| Error::io("measure", path, e))?;
             self.read(len);
-            let follows = match header {
-                // The header is damaged; its frames are checked all the same.
-                None => true,
-                Some(None) => false,
-                Some(Some(SegmentHeader { previous_len, .. })) => {
-                    before.is_none_or(|(_, tail)| previous_len <= tail.end)
-                }
-            };
-            if !follows {
-                let lost = check_not_lost(&**file, path, store, *number, header.flatten(), before);
-                self.note(lost)?;
+            // Where the header is damaged, frames are checked all the same.
+            if let Some(header) = header {
+                self.note(chain.follow(&**file, path, *number, header))?;
             }
             if let (Some(Some(header)), Some(manifest)) = (header, manifest) {
                 self.ticks(path, manifest, header.generation, header.ticks, false);
             }
-            before = self.segment(segment, store)?.map(|tail| (*number, tail));
+            chain.push(*number, self.segment(segment, store)?);
         }
         Ok(())
     }
@@ -269,13 +271,16 @@ impl Check<'_> {
             return Ok(None);
         };
         self.verified.torn_bytes += tail.torn;
-        let mut records = 0;
-        let read = each_in(&**file, path, salt, tail, &mut |logged| {
-            records += u64::from(!logged.forget);
+        replay_prefix(&**file, path, salt, tail.end, &mut |offset, frame, payload| {
+            let Some(content) = self.note(Content::of(path, offset, frame, payload))? else {
+                return Ok(());
+            };
+            let records = self.note(records_of(path, offset, frame, payload))?;
+            if let Some(records) = records.filter(|_| !matches!(content, Content::Forget)) {
+                self.verified.records += records.count() as u64;
+            }
             Ok(())
-        });
-        self.note(read)?;
-        self.verified.records += records;
+        })?;
         Ok(Some(tail))
     }
 }

@@ -21,6 +21,8 @@ use crate::error::Refusal;
 use crate::format::StoreId;
 use crate::format::commit::{COMMIT_MAX, Commit, Item};
 use crate::format::snapshot::{PreparedEntry, Snapshot};
+use crate::log::Content;
+use crate::time::Timestamp;
 
 mod changes;
 mod prepared;
@@ -213,6 +215,16 @@ impl State {
         let data = self.prepared.remove(token)?;
         self.changes += 1;
         Some(data)
+    }
+
+    /// Applies what a frame of the log says, of the store time `time`.
+    pub(crate) fn replay(&mut self, content: &Content<'_>, time: Timestamp) {
+        match content {
+            Content::Ids | Content::Forget => {}
+            Content::Commit(commit) => self.apply(commit),
+            Content::Prepare(prepare) => self.prepare(PreparedData::new(prepare, time)),
+            Content::Abort(token) => drop(self.abort(token)),
+        }
     }
 
     /// The transaction that is prepared under a token.

@@ -115,17 +115,25 @@ pub(crate) fn write_file(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> Re
 
 /// Reads a small file; `None` if there is none.
 pub(crate) fn read_file(storage: &dyn Storage, path: &Path) -> Result<Option<Vec<u8>>> {
-    let read = |file: Box<dyn File>| {
+    match storage.open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        opened => {
+            let file = opened.map_err(|e| Error::io("read", path, e))?;
+            read_whole(&*file, path).map(Some)
+        }
+    }
+}
+
+/// Reads all of a small file that is open.
+pub(crate) fn read_whole(file: &dyn File, path: &Path) -> Result<Vec<u8>> {
+    let read = || {
         let len = file.len()?;
         if len > SMALL_FILE_MAX {
             return Err(std::io::Error::other(format!("{len} bytes, more than it can have")));
         }
         let mut bytes = vec![0; usize::try_from(len).expect("checked to be small")];
-        read_exact_at(&*file, &mut bytes, 0)?;
+        read_exact_at(file, &mut bytes, 0)?;
         Ok(bytes)
     };
-    match storage.open(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        opened => opened.and_then(read).map(Some).map_err(|e| Error::io("read", path, e)),
-    }
+    read().map_err(|e| Error::io("read", path, e))
 }

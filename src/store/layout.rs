@@ -5,14 +5,12 @@ use std::path::Path;
 use super::catalog::read_file;
 use crate::config::TimeSource;
 use crate::error::{Corruption, Error, Result};
-use crate::format::checksum::Salt;
 use crate::format::manifest::{Manifest, RunEntry};
-use crate::format::segment::{BYTES as HEADER, MAGIC as SEGMENT_MAGIC, SegmentHeader};
+use crate::format::segment::{BYTES as HEADER, SegmentHeader};
 use crate::format::snapshot::Snapshot;
 use crate::format::superblock::Superblock;
 use crate::format::{StoreId, names};
 use crate::identity::IdentityKind;
-use crate::log::{Tail, replay};
 use crate::run::{Run, Values};
 use crate::state::State;
 use crate::sys::{File, Storage};
@@ -134,44 +132,4 @@ pub(crate) fn read_segment_header(
         }
     }
     SegmentHeader::decode(&bytes[..filled], store, number, path)
-}
-
-/// Judges segment `number` that does not follow on the one `before`, whose number and end are given:
-/// either that one ends too early or this one has no header. That is damage if this one says that
-/// anything was synced, for segments are synced in order, and from the front.
-pub(crate) fn check_not_lost(
-    file: &dyn File,
-    path: &Path,
-    store: &StoreId,
-    number: u64,
-    header: Option<SegmentHeader>,
-    before: Option<(u64, Tail)>,
-) -> Result<()> {
-    let salt = Salt::new(store, SEGMENT_MAGIC, number);
-    let synced = replay(file, path, salt, &mut |_, _, _| Ok(()));
-    let lost = match (synced, header, before) {
-        (Ok(tail), ..) if tail.synced == 0 => return Ok(()),
-        (Err(Error::Corrupt(_)) | Ok(_), Some(header), Some((before, tail))) => Corruption {
-            path: path.with_file_name(names::segment(Path::new(""), before)),
-            offset: tail.end,
-            what: "log frame",
-            expected: format!("durable frames up to byte {}", header.previous_len),
-            found: "bytes that do not verify".into(),
-        },
-        (Err(Error::Corrupt(_)) | Ok(_), ..) => {
-            // Whoever looks on while the segment is written may have come before the header.
-            if read_segment_header(file, path, store, number)?.is_some() {
-                return Ok(());
-            }
-            Corruption {
-                path: path.to_path_buf(),
-                offset: 0,
-                what: "log segment header",
-                expected: "a header, for frames behind it are durable".into(),
-                found: "zeros".into(),
-            }
-        }
-        (Err(error), ..) => return Err(error),
-    };
-    Err(lost.into())
 }

@@ -10,12 +10,14 @@
 //! | `upkeep`, `worker` | seal, expire, merge, refresh, and the thread that does them |
 //! | `layout` | what a folder holds, read as it stands |
 //! | `catalog` | how a change of the live files becomes durable |
+//! | `chain` | which segments belong to the log |
 //! | `forget` | forgetting ids on demand |
 //! | `core`, `bell`, `counters`, `stats`, `metrics` | what they share, and what is told of it |
 
 mod bell;
 mod call;
 pub(crate) mod catalog;
+pub(crate) mod chain;
 mod core;
 mod counters;
 mod forget;

@@ -8,19 +8,19 @@
 use std::path::Path;
 
 use super::catalog::Catalog;
-use super::layout::{check_not_lost, list_segments, read_segment_header};
+use super::chain::Chain;
+use super::layout::{list_segments, read_segment_header};
 use super::open::Recovery;
 use super::transaction::keep_values;
 use crate::error::{Error, Result};
-use crate::format::commit::{self, Commit, Prepare};
-use crate::format::frame::{self, FrameHeader, FrameKind};
+use crate::format::frame::FrameHeader;
 use crate::format::manifest::Manifest;
 use crate::format::segment::SegmentHeader;
 use crate::format::{StoreId, names};
 use crate::index::Table;
 use crate::key::Fingerprint;
-use crate::log::{Tail, records_of, replay};
-use crate::state::{PreparedData, State};
+use crate::log::{Content, records_of, replay};
+use crate::state::State;
 use crate::sys::Storage;
 use crate::time::Timestamp;
 use crate::window::{Forgotten, MemTable};
@@ -70,17 +70,12 @@ pub(crate) fn replay_log(
         ids: 0,
     };
     let numbers = segments_to_replay(storage, dir, manifest)?;
-    let mut previous: Option<(u64, Tail)> = None;
+    let mut chain = Chain::new(store);
     for (position, &number) in numbers.iter().enumerate() {
         let path = names::segment(dir, number);
         let file = storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
         let header = read_segment_header(&*file, &path, store, number)?;
-        let follows = header.filter(|header| match &previous {
-            Some((_, tail)) => header.previous_len <= tail.end,
-            None => true,
-        });
-        let Some(header) = follows else {
-            check_not_lost(&*file, &path, store, number, header, previous)?;
+        let Some(header) = chain.follow(&*file, &path, number, header)? else {
             replayed.dropped = numbers[position..].to_vec();
             break;
         };
@@ -94,7 +89,7 @@ pub(crate) fn replay_log(
         recovery.torn_bytes += tail.torn;
         replayed.next_generation = replayed.next_generation.max(header.generation + 1);
         replayed.next_segment = number + 1;
-        previous = Some((number, tail));
+        chain.push(number, Some(tail));
     }
     recovery.ids = replayed.ids;
     Ok(replayed)
@@ -162,41 +157,27 @@ impl Fill<'_, '_> {
     ) -> Result<()> {
         replayed.high_water = replayed.high_water.max(frame.time);
         let records = records_of(self.path, offset, frame, payload)?;
-        let flaw = |flaw: commit::Flaw| {
-            let offset = offset + frame::HEADER as u64;
-            Error::from(flaw.corruption(self.path, offset, "transaction in the log"))
-        };
-        let payload = &payload[..frame.len];
-        match frame.kind {
-            Some(FrameKind::Forget) => {
+        let content = Content::of(self.path, offset, frame, payload)?;
+        match &content {
+            Content::Forget => {
                 for (id, _) in records {
                     self.base.forgotten.insert(id, frame.time);
                     replayed.tables.iter().for_each(|mem| mem.values.remove(id));
                 }
             }
-            Some(FrameKind::Commit) => {
-                let commit = Commit::decode(payload).map_err(flaw)?;
+            Content::Commit(commit) => {
                 let mem = self.let_in(frame.time, commit.len(), records, replayed)?;
-                let forgotten = self.base.forgotten.open();
-                keep_values(mem, &commit, frame.time, Some(&forgotten));
-                drop(forgotten);
-                self.base.state.apply(&commit);
+                keep_values(&mem.values, commit, frame.time, Some(&self.base.forgotten.open()));
             }
-            Some(FrameKind::Prepare) => {
-                let prepare = Prepare::decode(payload).map_err(flaw)?;
-                self.let_in(frame.time, 0, records, replayed)?;
-                self.base.state.prepare(PreparedData::new(&prepare, frame.time));
-            }
-            Some(FrameKind::Abort) => {
-                let token = commit::decode_abort(payload).map_err(flaw)?;
-                self.let_in(frame.time, 0, records, replayed)?;
-                self.base.state.abort(token);
-            }
-            _ => {
+            Content::Ids => {
                 let most = frame.len / Fingerprint::BYTES;
                 self.let_in(frame.time, most, records, replayed)?;
             }
+            Content::Prepare(_) | Content::Abort(_) => {
+                self.let_in(frame.time, 0, records, replayed)?;
+            }
         }
+        self.base.state.replay(&content, frame.time);
         Ok(())
     }
 
@@ -216,8 +197,7 @@ impl Fill<'_, '_> {
         for (id, tick) in records {
             ids += 1;
             if let Some(forgotten) = &mut forgotten
-                // No later than it was, by a tick at the most: others of the frame may be younger.
-                && forgotten.let_in(id, time.min(self.header.ticks.end_of(tick)))
+                && forgotten.replay_let_in(id, time, self.header.ticks.end_of(tick))
             {
                 continue;
             }

@@ -148,6 +148,18 @@ impl OpenForgotten<'_> {
         self.entries.contains_key(&id)
     }
 
+    /// Notes that the log let an id in, in a frame of `time`, in the tick that ends at `tick_end`: no later
+    /// than it was, by a tick at the most, for other ids of the frame may be younger. `false` if the set
+    /// does not know it.
+    pub(crate) fn replay_let_in(
+        &mut self,
+        id: Fingerprint,
+        time: Timestamp,
+        tick_end: Timestamp,
+    ) -> bool {
+        self.let_in(id, time.min(tick_end))
+    }
+
     /// Notes that an id of the set was let in again. `false` if the set does not know it.
     pub(crate) fn let_in(&mut self, id: Fingerprint, now: Timestamp) -> bool {
         let entry = self.entries.get_mut(&id);

@@ -158,7 +158,7 @@ fn a_live_store_can_be_looked_at_and_copied_but_not_opened_twice() {
     let mut line = [0; 4];
     std::io::Read::read_exact(writer.stdout.as_mut().expect("piped"), &mut line).expect("printed");
 
-    for command in ["stats", "verify", "dump"] {
+    for command in ["stats", "verify", "dump", "state"] {
         run(&[command, &db], b"").ok();
     }
     run(&["checkpoint", &db, &folder.arg("copy")], b"").ok();

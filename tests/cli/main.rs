@@ -5,6 +5,7 @@
 //! - [`memory`]: across runs; windows and late records
 //! - [`kill`]: a run killed at any moment and repeated, in both orders
 //! - [`care`]: the commands that look after a store
+//! - [`transactions`]: what was committed beside ids, and what an operator decides by hand
 //! - [`stream`]: `generate`, and the example log
 
 mod care;
@@ -14,3 +15,4 @@ mod memory;
 mod select;
 mod stream;
 mod support;
+mod transactions;

@@ -94,7 +94,7 @@ fn a_record_without_a_time_is_like_one_without_an_id() {
 #[test]
 fn a_folder_that_is_no_store_is_refused() {
     let folder = Folder::new();
-    for command in ["stats", "verify", "dump", "forget", "compact", "export"] {
+    for command in ["stats", "verify", "dump", "state", "forget", "compact", "export"] {
         let ran = run(&[command, &folder.arg("nothing")], b"a\n");
         assert_eq!((ran.code, ran.err.lines().count()), (1, 1), "{command}: {}", ran.err);
         assert!(!folder.path("nothing").exists(), "{command}");

@@ -10,8 +10,9 @@ use crate::show::{self, Fact};
 
 /// Copy a store, by hard links where possible; safe while another process writes to it
 ///
-/// The copy holds what was written when the command started, and is a store of its own: it can
-/// be opened, and neither changes the other.
+/// The copy holds what was written when the command started: ids, outcomes, the progress of sources,
+/// state and what is prepared, as of one moment. It is a store of its own: it can be opened, and neither
+/// changes the other.
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointArgs {
     /// The folder of the store

@@ -15,6 +15,9 @@ use crate::show::{self, Fact};
 ///
 /// A store that is open elsewhere is exported from a checkpoint beside it, made for the purpose
 /// and removed afterwards.
+///
+/// The stream has ids, their times and their outcomes. It has no progress of sources, no state and
+/// nothing that is only prepared: `checkpoint` copies a store with all of it.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// The folder of the store

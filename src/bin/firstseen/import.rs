@@ -11,6 +11,8 @@ use crate::input::is_stdin;
 use crate::show::{self, Fact};
 
 /// Make a store from what `export` wrote
+///
+/// It has the ids, their times and their outcomes; no progress of sources and no state.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// The folder of the new store, which must not exist yet

@@ -2,7 +2,8 @@
 //!
 //! One file a subcommand, `dedup` and `generate` a folder each. Below them: [`record`] (records as
 //! bytes), [`select`] (what of a record is its id), [`block`] and [`batch`] (the hot path from
-//! input to ids), [`input`] and [`sink`] (files), [`place`] (temporary stores), [`show`].
+//! input to ids), [`input`] and [`sink`] (files), [`place`] (temporary stores), [`escape`] (bytes as
+//! text), [`show`].
 
 mod batch;
 mod block;
@@ -12,6 +13,7 @@ mod dedup;
 mod docs;
 mod dump;
 mod duration;
+mod escape;
 mod export;
 mod fail;
 mod forget;
@@ -22,8 +24,10 @@ mod input;
 mod place;
 mod record;
 mod select;
+mod settle;
 mod show;
 mod sink;
+mod state;
 mod stats;
 mod verify;
 
@@ -58,6 +62,9 @@ enum Command {
     Stats(stats::StatsArgs),
     Verify(verify::VerifyArgs),
     Dump(dump::DumpArgs),
+    State(state::StateArgs),
+    Settle(settle::SettleArgs),
+    Rewind(settle::RewindArgs),
     Forget(forget::ForgetArgs),
     Compact(compact::CompactArgs),
     Export(export::ExportArgs),
@@ -89,6 +96,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Verify(args) => return verify::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Dump(args) => dump::run(&args),
+        Command::State(args) => state::run(&args),
+        Command::Settle(args) => settle::settle(&args),
+        Command::Rewind(args) => settle::rewind(&args),
         Command::Forget(args) => forget::run(&args),
         Command::Compact(args) => compact::run(&args),
         Command::Export(args) => export::run(&args),

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::duration;
 use crate::fail::Result;
+use crate::state;
 
 /// One fact: its name, and its value for programs and for readers.
 pub(crate) struct Fact {
@@ -82,11 +83,35 @@ pub(crate) fn inspection(found: &Inspection) -> Vec<Fact> {
         Fact::bytes("bytes", found.total_bytes),
         Fact::bytes("torn_bytes", found.torn_bytes),
         Fact::count("forgotten", found.forgotten),
+        Fact::count("values", found.values),
+        Fact::bytes("values_bytes", found.values_bytes),
+        sources(found),
+        Fact::count("state_keys", found.state_keys),
+        Fact::bytes("state_bytes", found.state_bytes),
+        prepared(found),
     ];
     if found.complete_since > Timestamp::MIN {
         facts.push(Fact::time("complete_since", found.complete_since));
     }
     facts
+}
+
+/// Sources and their progress; to a reader, how many there are.
+fn sources(found: &Inspection) -> Fact {
+    let progress = found.sources.iter();
+    let value = progress.map(|(name, next)| (name.clone(), (*next).into())).collect();
+    let text = found.sources.len().to_string();
+    Fact { name: "sources", value: Value::Object(value), text }
+}
+
+/// What is prepared and not settled; to a reader, how much and since when.
+fn prepared(found: &Inspection) -> Fact {
+    let count = found.in_doubt.len();
+    let text = match found.in_doubt.iter().map(|prepared| prepared.since).min() {
+        Some(since) => format!("{count}, the oldest since {}", rfc3339(since)),
+        None => count.to_string(),
+    };
+    Fact { name: "prepared", value: found.in_doubt.iter().map(state::prepared).collect(), text }
 }
 
 /// What a check of every byte found.

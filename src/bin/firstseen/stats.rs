@@ -8,6 +8,8 @@ use crate::fail::Result;
 use crate::show;
 
 /// Show what a store holds; safe while another process writes to it
+///
+/// `state` lists what is only counted here: sources, keys, and what is prepared.
 #[derive(Debug, Args)]
 pub(crate) struct StatsArgs {
     /// The folder of the store

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-use super::super::log::{Part, Survey, parts, survey};
+use super::super::log::{Part, parts};
 use super::super::snapshot::{RunFile, Snapshot};
+use super::super::survey::Survey;
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::export::{
@@ -14,6 +15,7 @@ use crate::format::export::{
 };
 use crate::format::manifest::ForgottenEntry;
 use crate::format::superblock::Superblock;
+use crate::format::value::Value;
 use crate::key::Fingerprint;
 use crate::run::{Cursor, LatestValues, Merge, Record, Run, Sorted};
 use crate::sys::Storage;
@@ -23,7 +25,7 @@ use crate::time::Ticks;
 pub(crate) fn export_in(storage: &dyn Storage, dir: &Path, out: &mut dyn Write) -> Result<u64> {
     let mut snapshot = Snapshot::take(storage, dir)?;
     let parts = parts(&mut snapshot)?;
-    let survey = survey(&snapshot.manifest, &parts)?;
+    let survey = Survey::new(&snapshot.manifest).with_values().read(&parts)?;
     let forgotten = survey.forgotten_entries();
     let mut stream = Stream::start(out, &snapshot.superblock)?;
     stream.push(&Block::Header(header(&snapshot, &survey, forgotten.len())))?;
@@ -32,7 +34,8 @@ pub(crate) fn export_in(storage: &dyn Storage, dir: &Path, out: &mut dyn Write) 
     }
     let superblock = snapshot.superblock.clone();
     for (number, generation) in by_generation(snapshot, &parts)? {
-        generation.write(number, &superblock, &forgotten, &mut stream)?;
+        let values = survey.values(number);
+        generation.write(number, &superblock, values, &forgotten, &mut stream)?;
     }
     let Totals { generations, records, values } = stream.totals;
     stream.push(&Block::End { generations, records, values })?;
@@ -153,6 +156,7 @@ impl Sources<'_> {
         self,
         number: u64,
         superblock: &Superblock,
+        values: Vec<(Fingerprint, Value)>,
         forgotten: &[ForgottenEntry],
         stream: &mut Stream<'_>,
     ) -> Result<()> {
@@ -167,7 +171,7 @@ impl Sources<'_> {
         let expected = runs.iter().map(Run::records).sum::<u64>() + logged.len() as u64;
         stream.pending = Some(Block::Generation { number, ticks: self.ticks, expected });
         write_records(&runs, logged, forgotten, stream)?;
-        write_values(&runs, forgotten, stream)?;
+        write_values(&runs, values, forgotten, stream)?;
         stream.pending = None;
         Ok(())
     }
@@ -215,11 +219,19 @@ fn write_records(
     Ok(())
 }
 
-/// Writes the values beside runs, but for those that were told to be forgotten.
-fn write_values(runs: &[Run], forgotten: &[ForgottenEntry], stream: &mut Stream<'_>) -> Result<()> {
-    let values = runs.iter().filter_map(Run::values).map(|values| values.cursor());
+/// Writes the values beside runs and in the log, but for those that were told to be forgotten.
+fn write_values(
+    runs: &[Run],
+    logged: Vec<(Fingerprint, Value)>,
+    forgotten: &[ForgottenEntry],
+    stream: &mut Stream<'_>,
+) -> Result<()> {
+    let values = runs.iter().filter_map(Run::values);
+    let mut sources: Vec<Values<'_>> =
+        values.map(|values| Box::new(values.cursor()) as _).collect();
+    sources.push(Box::new(logged.into_iter().map(Ok)));
     let (mut block, mut bytes) = (Vec::new(), 0);
-    for entry in LatestValues::new(values.collect())? {
+    for entry in LatestValues::new(sources)? {
         let (id, value) = entry?;
         if find(forgotten, id).is_some_and(|entry| value.time <= entry.at) {
             continue;
@@ -242,6 +254,9 @@ fn find(forgotten: &[ForgottenEntry], id: Fingerprint) -> Option<&ForgottenEntry
     let at = forgotten.binary_search_by_key(&id, |entry| entry.fingerprint).ok()?;
     Some(&forgotten[at])
 }
+
+/// Where a merge gets values from.
+type Values<'a> = Box<dyn Iterator<Item = Result<(Fingerprint, Value)>> + 'a>;
 
 /// Where a merge gets records from.
 enum Source<'a> {

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{Values, ValuesCursor, ValuesWriter};
+use super::{Values, ValuesWriter};
 use crate::error::Result;
 use crate::format::value::Value;
 use crate::key::Fingerprint;
@@ -49,17 +49,18 @@ impl ValuesMerge {
     }
 }
 
-/// The entries of several cursors, ascending, the latest of each id. Ends after the first error.
-pub(crate) struct LatestValues<'a> {
-    cursors: Vec<ValuesCursor<'a>>,
+/// The entries of several cursors, or of others that ascend, as one: ascending, the latest of each id.
+/// Ends after the first error.
+pub(crate) struct LatestValues<I> {
+    cursors: Vec<I>,
     /// The next value of each cursor; its id is in the heap.
     values: Vec<Option<Value>>,
     heap: BinaryHeap<Reverse<(Fingerprint, usize)>>,
 }
 
-impl<'a> LatestValues<'a> {
+impl<I: Iterator<Item = Result<(Fingerprint, Value)>>> LatestValues<I> {
     /// Takes the first entry of each cursor.
-    pub(crate) fn new(cursors: Vec<ValuesCursor<'a>>) -> Result<LatestValues<'a>> {
+    pub(crate) fn new(cursors: Vec<I>) -> Result<LatestValues<I>> {
         let count = cursors.len();
         let values = vec![None; count];
         let mut latest = LatestValues { cursors, values, heap: BinaryHeap::with_capacity(count) };
@@ -89,7 +90,7 @@ impl<'a> LatestValues<'a> {
     }
 }
 
-impl Iterator for LatestValues<'_> {
+impl<I: Iterator<Item = Result<(Fingerprint, Value)>>> Iterator for LatestValues<I> {
     type Item = Result<(Fingerprint, Value)>;
 
     fn next(&mut self) -> Option<Result<(Fingerprint, Value)>> {

@@ -25,7 +25,7 @@ use crate::log::{Lsn, Need};
 use crate::state::{Changes, PreparedData, State};
 use crate::sync::{Arc, lock};
 use crate::time::Timestamp;
-use crate::window::{MemTable, OpenForgotten};
+use crate::window::{OpenForgotten, ValueTable};
 
 /// What a transaction brings.
 #[derive(Debug)]
@@ -270,7 +270,7 @@ impl Core {
                 mem.table.insert(id, tick);
             }
         }
-        keep_values(mem, &commit, now, forgotten.as_ref());
+        keep_values(&mem.values, &commit, now, forgotten.as_ref());
         let lsn = self.stage_frame(room, FrameKind::Commit, now, tick, payload);
         drop(forgotten);
         if let Some(state) = state {
@@ -348,10 +348,10 @@ impl Brought<'_> {
     }
 }
 
-/// Puts the values of a commit beside the table that has its ids. That of an id which was forgotten
+/// Puts the values of a commit among those of the table that has its ids. That of an id which was forgotten
 /// before is younger than the forgetting, if only by a microsecond.
 pub(crate) fn keep_values(
-    mem: &MemTable,
+    values: &ValueTable,
     commit: &Commit<'_>,
     now: Timestamp,
     forgotten: Option<&OpenForgotten<'_>>,
@@ -361,7 +361,7 @@ pub(crate) fn keep_values(
             let id = commit.id(index);
             let at = forgotten.and_then(|forgotten| forgotten.forgotten_at(id));
             let time = at.map_or(now, |at| now.max(at + Duration::from_micros(1)));
-            mem.values.insert(id, Value { time, payload, outcome: outcome.map(Into::into) });
+            values.insert(id, Value { time, payload, outcome: outcome.map(Into::into) });
         }
     }
 }
