@@ -457,16 +457,20 @@ fn claim_prepared(claims: &Claims, state: &State, now: Mono) -> HashMap<Vec<u8>,
     let in_doubt = state.in_doubt().map(|data| {
         let ticket = Arc::new(Ticket::recovered(data.fence(), now));
         let prepare = data.prepare();
-        let mut payloads = HashMap::new();
+        let (mut payloads, mut named) = (HashMap::new(), Vec::new());
         for item in prepare.commit().items() {
-            if let Item::Value { index, payload: Some(payload), .. } = item {
-                payloads.insert(index, payload);
+            match item {
+                Item::Value { index, payload: Some(payload), .. } => {
+                    payloads.insert(index, payload);
+                }
+                Item::Progress { source, next } => named.push((source.to_owned(), next)),
+                _ => {}
             }
         }
         for (i, id) in (0..).zip(prepare.commit().ids()) {
             claims.restore(id, &ticket, payloads.get(&i).copied());
         }
-        (prepare.token().to_vec(), InDoubt { ticket, begins: None })
+        (prepare.token().to_vec(), InDoubt { ticket, records: None, named })
     });
     in_doubt.collect()
 }

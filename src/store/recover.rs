@@ -176,7 +176,7 @@ impl Fill<'_, '_> {
             }
             Some(FrameKind::Commit) => {
                 let commit = Commit::decode(payload).map_err(flaw)?;
-                let mem = self.let_in(frame.time, commit.len(), records, replayed)?;
+                let mem = self.let_in((frame.kind, frame.time), commit.len(), records, replayed)?;
                 let forgotten = self.base.forgotten.open();
                 keep_values(mem, &commit, frame.time, Some(&forgotten));
                 drop(forgotten);
@@ -184,17 +184,17 @@ impl Fill<'_, '_> {
             }
             Some(FrameKind::Prepare) => {
                 let prepare = Prepare::decode(payload).map_err(flaw)?;
-                self.let_in(frame.time, 0, records, replayed)?;
+                self.let_in((frame.kind, frame.time), 0, records, replayed)?;
                 self.base.state.prepare(PreparedData::new(&prepare, frame.time, prepare.fence()));
             }
             Some(FrameKind::Abort) => {
                 let token = commit::decode_abort(payload).map_err(flaw)?;
-                self.let_in(frame.time, 0, records, replayed)?;
+                self.let_in((frame.kind, frame.time), 0, records, replayed)?;
                 self.base.state.abort(token);
             }
             _ => {
                 let most = frame.len / Fingerprint::BYTES;
-                self.let_in(frame.time, most, records, replayed)?;
+                self.let_in((frame.kind, frame.time), most, records, replayed)?;
             }
         }
         Ok(())
@@ -204,7 +204,7 @@ impl Fill<'_, '_> {
     /// segment to one, and lives until that is sealed.
     fn let_in<'r>(
         &self,
-        time: Timestamp,
+        (kind, time): (Option<FrameKind>, Timestamp),
         most: usize,
         records: impl Iterator<Item = (Fingerprint, u8)>,
         replayed: &'r mut Replayed,
@@ -218,6 +218,7 @@ impl Fill<'_, '_> {
             if let Some(forgotten) = &mut forgotten
                 // No later than it was, by a tick at the most: others of the frame may be younger.
                 && forgotten.let_in(id, time.min(self.header.ticks.end_of(tick)))
+                && kind != Some(FrameKind::Commit)
             {
                 continue;
             }

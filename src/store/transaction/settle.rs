@@ -46,8 +46,33 @@ pub(crate) struct Brought<'a> {
 #[derive(Debug)]
 pub(crate) struct InDoubt {
     pub(crate) ticket: Arc<Ticket>,
-    /// Its source and first position, if it was prepared in this opening.
-    pub(crate) begins: Option<(String, u64)>,
+    /// Its records, if they have positions and it was prepared in this opening.
+    pub(crate) records: Option<Records>,
+    /// The progress that it sets by name.
+    pub(crate) named: Vec<(String, u64)>,
+}
+
+/// A [`Span`] that owns its parts.
+#[derive(Debug)]
+pub(crate) struct Records {
+    source: String,
+    first: u64,
+    end: u64,
+    unsettled: Vec<u64>,
+    token: u64,
+}
+
+impl Records {
+    fn new(span: Span<'_>) -> Records {
+        let Span { first, end, token, .. } = span;
+        let (source, unsettled) = (span.source.to_owned(), span.unsettled.to_vec());
+        Records { source, first, end, unsettled, token }
+    }
+
+    fn span(&self) -> Span<'_> {
+        let Records { first, end, token, .. } = *self;
+        Span { source: &self.source, first, end, unsettled: &self.unsettled, token }
+    }
 }
 
 impl Core {
@@ -71,16 +96,20 @@ impl Core {
         let room = self.enter_with_room(ids, now, frame_len(len))?;
         // Ids and outcomes alone need no order against others.
         let mut state = brought.touches_state().then(|| lock(&self.state));
-        if let Some(state) = &state
-            && let Err(error) = self
-                .check_changes(state, brought, &|state, changes| state.check(changes, len, None))
-        {
-            self.give_back(&room, 0, 0);
-            return Err(error);
+        if let Some(committed) = &state {
+            let named = brought.named();
+            let check = |state: &State, changes: &Changes| state.check(changes, len, None);
+            if let Err(error) = self.check_changes(committed, brought, &check) {
+                let lsn = self.keep_time(&room, now);
+                drop((state, room));
+                lsn.map_or(Ok(()), |lsn| self.acknowledge(lsn))?;
+                return Err(error);
+            }
+            // Nothing is refused from here on.
+            self.settle_positions(committed, brought.span, &named);
         }
         if ids == 0 && brought.changes.is_empty() {
-            self.give_back(&room, 0, 0);
-            return Ok(None);
+            return Ok(self.keep_time(&room, now));
         }
         let lsn = self.apply_commit(&room, state.as_deref_mut(), &brought.payload(), now);
         Ok(Some(lsn))
@@ -120,21 +149,26 @@ impl Core {
         check_len(len)?;
         let room = self.enter_with_room(0, now, frame_len(len))?;
         let mut state = lock(&self.state);
+        let named = brought.named();
         let checked = self.check_changes(&state, brought, &|state, changes| {
             state.check_prepare(changes, len, token)
         });
         if let Err(error) = checked {
-            drop(state);
-            self.give_back(&room, 0, 0);
+            let lsn = self.keep_time(&room, now);
+            drop((state, room));
+            lsn.map_or(Ok(()), |lsn| self.acknowledge(lsn))?;
             return Err(error);
         }
+        self.clock.advance(now);
         let mut payload = brought.payload();
         extra.iter().for_each(|item| push_item(&mut payload, item));
         let lsn = self.stage_payload(&room, FrameKind::Prepare, now, &payload);
         let prepared = Prepare::decode(&payload).expect("it was put together just now");
         let data = PreparedData::new(&prepared, now, fence);
         state.change(lsn, |state| state.prepare(data.clone()));
-        let held = InDoubt { ticket: Arc::clone(brought.ticket), begins: brought.begins() };
+        // Its records stay open: no other commit's progress passes them before it is settled.
+        let records = brought.span.map(Records::new);
+        let held = InDoubt { ticket: Arc::clone(brought.ticket), records, named };
         lock(&self.prepared).insert(token.to_vec(), held);
         brought.ticket.mark_prepared();
         Ok((data, lsn))
@@ -160,10 +194,14 @@ impl Core {
             self.give_back(&room, 0, 0);
             return Err(not_prepared(token));
         }
+        let held = lock(&self.prepared).remove(token);
+        if let Some(InDoubt { records, named, .. }) = &held {
+            self.settle_positions(&state, records.as_ref().map(Records::span), named);
+        }
         let lsn = self.apply_commit(&room, Some(&mut state), &payload, now);
         drop(state);
         drop(room);
-        self.end_prepared(token, &ids, true);
+        self.end_prepared(held, &ids);
         self.acknowledge_commit(Some(lsn), false)
     }
 
@@ -179,20 +217,23 @@ impl Core {
             self.give_back(&room, 0, 0);
             return Err(not_prepared(token));
         };
+        let held = lock(&self.prepared).remove(token);
+        if let Some(Records { source, first, end, token, .. }) =
+            held.as_ref().and_then(|held| held.records.as_ref())
+        {
+            lock(&self.positions).give_back(source, *first, *end, *token);
+        }
         let lsn = self.stage_payload(&room, FrameKind::Abort, now, &payload);
         state.change(lsn, |state| state.abort(token));
         drop(state);
         drop(room);
         // Whoever claims an id of it anew commits behind this in the log, so none is without it.
-        self.end_prepared(token, &data.prepare().commit().ids().collect::<Vec<_>>(), false);
+        self.end_prepared(held, &data.prepare().commit().ids().collect::<Vec<_>>());
         self.acknowledge_commit(Some(lsn), false)
     }
 
-    fn end_prepared(&self, token: &[u8], ids: &[Fingerprint], committed: bool) {
-        let Some(InDoubt { ticket, begins }) = lock(&self.prepared).remove(token) else { return };
-        if let Some((source, first)) = begins.filter(|_| !committed) {
-            lock(&self.positions).give_back(&source, first, ticket.token());
-        }
+    fn end_prepared(&self, held: Option<InDoubt>, ids: &[Fingerprint]) {
+        let Some(InDoubt { ticket, .. }) = held else { return };
         self.claims.give_back(ids, &ticket);
         ticket.settle();
     }
@@ -223,23 +264,24 @@ impl Core {
         brought: &mut Brought<'_>,
         check: &dyn Fn(&State, &Changes) -> Result<(), Refusal>,
     ) -> Result<()> {
-        let mut positions = lock(&self.positions);
-        let span = brought.span;
-        let named = brought.changes.all_progress();
-        let named: Vec<_> = named.map(|(source, next)| (source.to_owned(), next)).collect();
-        if let Some(span) = span.filter(|span| brought.changes.progress(span.source).is_none()) {
-            let next = positions.reach(span);
-            if state.progress(span.source).unwrap_or(0) < next {
+        let unnamed = |span: &Span<'_>| brought.changes.progress(span.source).is_none();
+        if let Some(span) = brought.span.filter(unnamed) {
+            let progress = state.progress(span.source).unwrap_or(0);
+            let next = lock(&self.positions).reach(span, progress);
+            if progress < next {
                 brought.changes.set_progress(span.source, next);
             }
         }
-        check(state, brought.changes)?;
-        // Nothing is refused from here on.
+        Ok(check(state, brought.changes)?)
+    }
+
+    /// Records are committed, and progress is set by name, in a state that is about to be changed.
+    fn settle_positions(&self, state: &State, span: Option<Span<'_>>, named: &[(String, u64)]) {
+        let mut positions = lock(&self.positions);
         if let Some(span) = span {
-            positions.commit(span);
+            positions.commit(span, state.progress(span.source).unwrap_or(0));
         }
         named.iter().for_each(|(source, next)| positions.set(source, *next));
-        Ok(())
     }
 
     /// Inserts ids and values, stages the frame, changes the state.
@@ -256,8 +298,11 @@ impl Core {
         self.clock.advance(now);
         let mut forgotten = (!self.forgotten.is_empty()).then(|| self.forgotten.open());
         for id in commit.ids() {
-            if !forgotten.as_mut().is_some_and(|forgotten| forgotten.let_in(id, now)) {
-                mem.table.insert(id, tick);
+            // Also if the set of forgotten ids decides: what is kept with an id lies where its record
+            // does, and a table without records leaves no run.
+            mem.table.insert(id, tick);
+            if let Some(forgotten) = &mut forgotten {
+                forgotten.let_in(id, now);
             }
         }
         keep_values(mem, &commit, now, forgotten.as_ref());
@@ -270,6 +315,17 @@ impl Core {
         self.give_back(room, ids, frame_len(payload.len()) as u64);
         self.counters.add_commit(ids);
         lsn
+    }
+
+    /// Ends what brings nothing after all. Room was made for `now`, so the table may have begun there:
+    /// store time follows, and the log has it.
+    fn keep_time(&self, room: &Room<'_>, now: Timestamp) -> Option<Lsn> {
+        if now <= self.clock.high_water() {
+            self.give_back(room, 0, 0);
+            return None;
+        }
+        self.clock.advance(now);
+        Some(self.stage_payload(room, FrameKind::Ids, now, &[]))
     }
 
     fn stage_payload(
@@ -330,8 +386,10 @@ impl Brought<'_> {
         payload_len(self.ids.len(), self.changes.encoded_len() + progress)
     }
 
-    fn begins(&self) -> Option<(String, u64)> {
-        self.span.map(|span| (span.source.to_owned(), span.first))
+    /// The progress that was set by name.
+    fn named(&self) -> Vec<(String, u64)> {
+        let named = self.changes.all_progress();
+        named.map(|(source, next)| (source.to_owned(), next)).collect()
     }
 
     /// Whether it reads or changes anything beside its ids.
