@@ -192,8 +192,8 @@ impl Claims {
         }
     }
 
-    /// Gives an id whose claim has ended to `ticket`, whose owner knows what became of it. The token of
-    /// the ended claim; `None` if no ended claim has the id.
+    /// Gives an id that an ended claim bars to `ticket`, whose owner knows what became of it. The token
+    /// of the ended claim; `None` if none bars the id.
     pub(crate) fn hand_over(
         &self,
         id: Fingerprint,
@@ -202,7 +202,8 @@ impl Claims {
     ) -> Option<u64> {
         let mut stripe = self.open_if_used(id)?;
         let entry = stripe.entries.get_mut(&id)?;
-        if !entry.ticket.end_if_over(now) {
+        entry.ticket.end_if_over(now);
+        if !entry.ticket.blocks() {
             return None;
         }
         let ended = std::mem::replace(&mut entry.ticket, Arc::clone(ticket));

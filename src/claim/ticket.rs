@@ -175,6 +175,14 @@ impl Ticket {
         self.change(ended).map_or_else(|word| word.phase == Phase::Ended, |_| true)
     }
 
+    /// Like [`Ticket::end_if_over`], and whoever waits is woken: no lock may be held. For an owner that
+    /// gives ids back, so that what that means does not hang on whether somebody has looked before.
+    pub(crate) fn notice_end(&self, now: Mono) {
+        if self.end_if_over(now) {
+            self.wake();
+        }
+    }
+
     /// Lets the lease last for `lease` from `now`; it is never shortened, and a ticket without one
     /// stays without. A lease that is over is not renewed: the ticket ends.
     pub(crate) fn renew(&self, now: Mono, lease: Duration) -> Result<(), Refusal> {

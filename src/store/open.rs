@@ -23,7 +23,7 @@ use super::layout::{check_run, check_values, identity_of, read_state, read_store
 use super::options::{DEFAULT_WINDOW, Options};
 use super::recover::{Base, Replayed, remove_dropped, replay_log};
 use super::rotation::Rotation;
-use super::transaction::{Fences, InDoubt, LoggedState, Moves, Positions};
+use super::transaction::{Fences, InDoubt, LoggedState, Positions};
 use super::upkeep::{Upkeep, filter_size};
 use crate::claim::{Claims, Mono, Ticket};
 use crate::config::{Durability, TimeSource};
@@ -457,21 +457,20 @@ fn claim_prepared(claims: &Claims, state: &State, now: Mono) -> HashMap<Vec<u8>,
     let in_doubt = state.in_doubt().map(|data| {
         let ticket = Arc::new(Ticket::recovered(data.fence(), now));
         let prepare = data.prepare();
-        let mut payloads = HashMap::new();
-        let mut moves = Moves::default();
+        let (mut payloads, mut named) = (HashMap::new(), Vec::new());
         for item in prepare.commit().items() {
             match item {
                 Item::Value { index, payload: Some(payload), .. } => {
                     payloads.insert(index, payload);
                 }
-                Item::Progress { source, next } => moves.named.push((source.to_owned(), next)),
+                Item::Progress { source, next } => named.push((source.to_owned(), next)),
                 _ => {}
             }
         }
         for (i, id) in (0..).zip(prepare.commit().ids()) {
             claims.restore(id, &ticket, payloads.get(&i).copied());
         }
-        (prepare.token().to_vec(), InDoubt { ticket, moves })
+        (prepare.token().to_vec(), InDoubt { ticket, records: None, named })
     });
     in_doubt.collect()
 }

@@ -13,7 +13,7 @@ use super::layout::{list_segments, read_segment_header};
 use super::open::Recovery;
 use super::transaction::keep_values;
 use crate::error::{Error, Result};
-use crate::format::frame::FrameHeader;
+use crate::format::frame::{FrameHeader, FrameKind};
 use crate::format::manifest::Manifest;
 use crate::format::segment::SegmentHeader;
 use crate::format::{StoreId, names};
@@ -166,15 +166,15 @@ impl Fill<'_, '_> {
                 }
             }
             Content::Commit(commit) => {
-                let mem = self.let_in(frame.time, commit.len(), records, replayed)?;
+                let mem = self.let_in(frame, commit.len(), records, replayed)?;
                 keep_values(&mem.values, commit, frame.time, Some(&self.base.forgotten.open()));
             }
             Content::Ids => {
                 let most = frame.len / Fingerprint::BYTES;
-                self.let_in(frame.time, most, records, replayed)?;
+                self.let_in(frame, most, records, replayed)?;
             }
             Content::Prepare(_) | Content::Abort(_) => {
-                self.let_in(frame.time, 0, records, replayed)?;
+                self.let_in(frame, 0, records, replayed)?;
             }
         }
         self.base.state.replay(&content, frame.time);
@@ -185,7 +185,7 @@ impl Fill<'_, '_> {
     /// segment to one, and lives until that is sealed.
     fn let_in<'r>(
         &self,
-        time: Timestamp,
+        frame: &FrameHeader,
         most: usize,
         records: impl Iterator<Item = (Fingerprint, u8)>,
         replayed: &'r mut Replayed,
@@ -197,7 +197,9 @@ impl Fill<'_, '_> {
         for (id, tick) in records {
             ids += 1;
             if let Some(forgotten) = &mut forgotten
-                && forgotten.replay_let_in(id, time, self.header.ticks.end_of(tick))
+                && forgotten.replay_let_in(id, frame.time, self.header.ticks.end_of(tick))
+                // A commit puts its ids into the table in any case.
+                && frame.kind != Some(FrameKind::Commit)
             {
                 continue;
             }

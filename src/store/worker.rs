@@ -133,6 +133,9 @@ impl Core {
     pub(crate) fn seal_active(&self) -> Result<()> {
         if self.gate.enter().active.ids() > 0 {
             self.rotate(None, self.clock.now())?;
+        } else {
+            // Progress, state and what was forgotten come without ids: a seal makes them durable too.
+            self.log.wait(self.log.staged(), Need::Synced)?;
         }
         let mut upkeep = lock(&self.upkeep);
         self.check_usable()?;

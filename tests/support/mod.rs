@@ -8,6 +8,7 @@ use std::env::var;
 
 pub mod disk;
 pub mod machine;
+pub mod transactions;
 
 /// How many times as long as usual tests are to run.
 pub fn scale() -> u64 {

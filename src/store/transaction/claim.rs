@@ -103,9 +103,10 @@ impl Positioned {
         }
     }
 
-    /// The position of the first record that is not read again.
-    fn first(&self) -> Option<u64> {
-        self.positions.get(self.replayed).copied()
+    /// The positions of the records that are not read again: the first, and one past the last.
+    fn range(&self) -> Option<(u64, u64)> {
+        let first = self.positions.get(self.replayed)?;
+        Some((*first, self.positions.last()?.saturating_add(1)))
     }
 }
 
@@ -113,10 +114,10 @@ impl Claim {
     /// A claim of nothing yet. From now on no other commit's progress passes its records.
     pub(super) fn start(store: Store, ticket: Arc<Ticket>, source: Option<Positioned>) -> Claim {
         if let Some(positioned) = &source
-            && let Some(first) = positioned.first()
+            && let Some((first, end)) = positioned.range()
         {
             let mut positions = lock(&store.core().positions);
-            positions.begin(&positioned.source, first, ticket.token());
+            positions.begin(&positioned.source, first, end, ticket.token());
         }
         Claim {
             store,
@@ -258,7 +259,9 @@ impl Claim {
             });
         };
         self.released[slot] = true;
-        self.store.core().claims.give_back(&self.fingerprints[slot..=slot], &self.ticket);
+        let core = self.store.core();
+        self.ticket.notice_end(core.monotonic());
+        core.claims.give_back(&self.fingerprints[slot..=slot], &self.ticket);
     }
 
     /// Lets the lease last for `lease` from now; it is never made shorter.
@@ -352,15 +355,14 @@ impl Claim {
     fn kept(&self) -> Kept {
         let slots = (0..self.fresh.len()).filter(|&slot| !self.released[slot]);
         let (indices, ids) = slots.map(|slot| (self.fresh[slot], self.fingerprints[slot])).unzip();
-        Kept { indices, ids }
+        Kept { indices, ids, unsettled: self.unsettled() }
     }
 
     fn brought<'a>(&'a self, kept: &'a Kept, changes: &'a mut Changes) -> Brought<'a> {
         let span = self.source.as_ref().and_then(|positioned| {
-            let (first, last) = (positioned.first()?, positioned.positions.last()?);
-            let (end, unsettled) = (last.saturating_add(1), self.unsettled());
-            let (source, token) = (positioned.source.clone(), self.ticket.token());
-            Some(Span { source, first, end, unsettled, token })
+            let (first, end) = positioned.range()?;
+            let (source, token) = (&*positioned.source, self.ticket.token());
+            Some(Span { source, first, end, unsettled: &kept.unsettled, token })
         });
         Brought {
             ticket: &self.ticket,
@@ -372,13 +374,13 @@ impl Claim {
         }
     }
 
-    /// The position of the first record that a commit leaves unsettled.
-    fn unsettled(&self) -> Option<u64> {
-        let positions = &self.source.as_ref()?.positions;
+    /// The positions of the records that a commit leaves unsettled, ascending.
+    fn unsettled(&self) -> Vec<u64> {
+        let Some(positioned) = &self.source else { return Vec::new() };
         let given_back = |i: usize| self.got.verdicts[i] == Verdict::New && self.slot(i).is_none();
-        let first =
-            (0..positions.len()).find(|&i| !self.got.verdicts[i].is_settled() || given_back(i));
-        first.map(|i| positions[i])
+        let left = |i: &usize| !self.got.verdicts[*i].is_settled() || given_back(*i);
+        let positions = &positioned.positions;
+        (positioned.replayed..positions.len()).filter(left).map(|i| positions[i]).collect()
     }
 
     /// Gives back what was not committed, once.
@@ -388,11 +390,12 @@ impl Claim {
         }
         let core = self.store.core();
         if let Some(positioned) = &self.source
-            && let Some(first) = positioned.first()
+            && let Some((first, end)) = positioned.range()
         {
             let mut positions = lock(&core.positions);
-            positions.give_back(&positioned.source, first, self.ticket.token());
+            positions.give_back(&positioned.source, first, end, self.ticket.token());
         }
+        self.ticket.notice_end(core.monotonic());
         core.claims.give_back(&self.fingerprints, &self.ticket);
         self.ticket.settle();
     }
@@ -404,10 +407,11 @@ impl Drop for Claim {
     }
 }
 
-/// The ids that a commit keeps.
+/// The ids that a commit keeps, and the positions of the records that it leaves unsettled.
 struct Kept {
     indices: Vec<u32>,
     ids: Vec<Fingerprint>,
+    unsettled: Vec<u64>,
 }
 
 /// The indices of the ids that a transaction claimed: see [`Claim::fresh`].

@@ -34,7 +34,7 @@ use crate::sync::lock;
 
 pub use claim::{Claim, Fresh};
 pub(crate) use fence::Fences;
-pub(crate) use positions::{Moves, Positions};
+pub(crate) use positions::Positions;
 pub use prepared::Prepared;
 pub use process::{ProcessError, Processed, Record, Step};
 pub use request::ClaimBuilder;

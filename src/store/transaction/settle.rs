@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::super::call::Room;
 use super::super::core::Core;
 use super::LoggedState;
-use super::positions::{Moves, Span};
+use super::positions::Span;
 use crate::claim::{self, Ticket};
 use crate::error::{Error, Refusal, Result};
 use crate::format::commit::{
@@ -37,7 +37,7 @@ pub(crate) struct Brought<'a> {
     pub(crate) indices: &'a [u32],
     pub(crate) changes: &'a mut Changes,
     /// Its records, if they have positions.
-    pub(crate) span: Option<Span>,
+    pub(crate) span: Option<Span<'a>>,
     /// Store time at which the ids were judged.
     pub(crate) at: Timestamp,
 }
@@ -46,8 +46,33 @@ pub(crate) struct Brought<'a> {
 #[derive(Debug)]
 pub(crate) struct InDoubt {
     pub(crate) ticket: Arc<Ticket>,
-    /// What its commit does to sources.
-    pub(crate) moves: Moves,
+    /// Its records, if they have positions and it was prepared in this opening.
+    pub(crate) records: Option<Records>,
+    /// The progress that it sets by name.
+    pub(crate) named: Vec<(String, u64)>,
+}
+
+/// A [`Span`] that owns its parts.
+#[derive(Debug)]
+pub(crate) struct Records {
+    source: String,
+    first: u64,
+    end: u64,
+    unsettled: Vec<u64>,
+    token: u64,
+}
+
+impl Records {
+    fn new(span: Span<'_>) -> Records {
+        let Span { first, end, token, .. } = span;
+        let (source, unsettled) = (span.source.to_owned(), span.unsettled.to_vec());
+        Records { source, first, end, unsettled, token }
+    }
+
+    fn span(&self) -> Span<'_> {
+        let Records { first, end, token, .. } = *self;
+        Span { source: &self.source, first, end, unsettled: &self.unsettled, token }
+    }
 }
 
 impl Core {
@@ -71,20 +96,20 @@ impl Core {
         let room = self.enter_with_room(ids, now, frame_len(len))?;
         // Ids and outcomes alone need no order against others.
         let mut state = brought.touches_state().then(|| lock(&self.state));
-        if let Some(state) = &state {
-            let checked = self
-                .check_changes(state, brought, &|state, changes| state.check(changes, len, None));
-            match checked {
-                Ok(moves) => lock(&self.positions).commit(&moves),
-                Err(error) => {
-                    self.give_back(&room, 0, 0);
-                    return Err(error);
-                }
+        if let Some(committed) = &state {
+            let named = brought.named();
+            let check = |state: &State, changes: &Changes| state.check(changes, len, None);
+            if let Err(error) = self.check_changes(committed, brought, &check) {
+                let lsn = self.keep_time(&room, now);
+                drop((state, room));
+                lsn.map_or(Ok(()), |lsn| self.acknowledge(lsn))?;
+                return Err(error);
             }
+            // Nothing is refused from here on.
+            self.settle_positions(committed, brought.span, &named);
         }
         if ids == 0 && brought.changes.is_empty() {
-            self.give_back(&room, 0, 0);
-            return Ok(None);
+            return Ok(self.keep_time(&room, now));
         }
         let lsn = self.apply_commit(&room, state.as_deref_mut(), &brought.payload(), now);
         Ok(Some(lsn))
@@ -124,24 +149,26 @@ impl Core {
         check_len(len)?;
         let room = self.enter_with_room(0, now, frame_len(len))?;
         let mut state = lock(&self.state);
+        let named = brought.named();
         let checked = self.check_changes(&state, brought, &|state, changes| {
             state.check_prepare(changes, len, token)
         });
-        let moves = match checked {
-            Ok(moves) => moves,
-            Err(error) => {
-                drop(state);
-                self.give_back(&room, 0, 0);
-                return Err(error);
-            }
-        };
+        if let Err(error) = checked {
+            let lsn = self.keep_time(&room, now);
+            drop((state, room));
+            lsn.map_or(Ok(()), |lsn| self.acknowledge(lsn))?;
+            return Err(error);
+        }
+        self.clock.advance(now);
         let mut payload = brought.payload();
         extra.iter().for_each(|item| push_item(&mut payload, item));
         let lsn = self.stage_payload(&room, FrameKind::Prepare, now, &payload);
         let prepared = Prepare::decode(&payload).expect("it was put together just now");
         let data = PreparedData::new(&prepared, now);
         state.change(lsn, |state| state.prepare(data.clone()));
-        let held = InDoubt { ticket: Arc::clone(brought.ticket), moves };
+        // Its records stay open: no other commit's progress passes them before it is settled.
+        let records = brought.span.map(Records::new);
+        let held = InDoubt { ticket: Arc::clone(brought.ticket), records, named };
         lock(&self.prepared).insert(token.to_vec(), held);
         brought.ticket.mark_prepared();
         Ok((data, lsn))
@@ -167,11 +194,11 @@ impl Core {
             self.give_back(&room, 0, 0);
             return Err(not_prepared(token));
         }
-        let lsn = self.apply_commit(&room, Some(&mut state), &payload, now);
         let held = lock(&self.prepared).remove(token);
-        if let Some(held) = &held {
-            lock(&self.positions).commit(&held.moves);
+        if let Some(InDoubt { records, named, .. }) = &held {
+            self.settle_positions(&state, records.as_ref().map(Records::span), named);
         }
+        let lsn = self.apply_commit(&room, Some(&mut state), &payload, now);
         drop(state);
         drop(room);
         self.end_prepared(held, &ids);
@@ -190,12 +217,14 @@ impl Core {
             self.give_back(&room, 0, 0);
             return Err(not_prepared(token));
         };
+        let held = lock(&self.prepared).remove(token);
+        if let Some(Records { source, first, end, token, .. }) =
+            held.as_ref().and_then(|held| held.records.as_ref())
+        {
+            lock(&self.positions).give_back(source, *first, *end, *token);
+        }
         let lsn = self.stage_payload(&room, FrameKind::Abort, now, &payload);
         state.change(lsn, |state| state.abort(token));
-        let held = lock(&self.prepared).remove(token);
-        if let Some(span) = held.as_ref().and_then(|held| held.moves.span.as_ref()) {
-            lock(&self.positions).give_back(&span.source, span.first, span.token);
-        }
         drop(state);
         drop(room);
         // Whoever claims an id of it anew commits behind this in the log, so none is without it.
@@ -228,28 +257,31 @@ impl Core {
         Err(Error::LeaseEnded { token: ticket.token(), by })
     }
 
-    /// Asks whether the changes can be taken, with the progress of the transaction's source. Gives
-    /// what they do to sources: no other transaction changes that while the state is locked.
+    /// Asks whether the changes can be taken, with the progress of the transaction's source.
     fn check_changes(
         &self,
         state: &State,
         brought: &mut Brought<'_>,
         check: &dyn Fn(&State, &Changes) -> Result<(), Refusal>,
-    ) -> Result<Moves> {
-        let span = brought.span.clone();
-        let named = brought.changes.all_progress();
-        let named = named.map(|(source, next)| (source.to_owned(), next)).collect();
-        if let Some(span) = &span
-            && brought.changes.progress(&span.source).is_none()
-        {
-            let progress = state.progress(&span.source).unwrap_or(0);
+    ) -> Result<()> {
+        let unnamed = |span: &Span<'_>| brought.changes.progress(span.source).is_none();
+        if let Some(span) = brought.span.filter(unnamed) {
+            let progress = state.progress(span.source).unwrap_or(0);
             let next = lock(&self.positions).reach(span, progress);
             if progress < next {
-                brought.changes.set_progress(&span.source, next);
+                brought.changes.set_progress(span.source, next);
             }
         }
-        check(state, brought.changes)?;
-        Ok(Moves { span, named })
+        Ok(check(state, brought.changes)?)
+    }
+
+    /// Records are committed, and progress is set by name, in a state that is about to be changed.
+    fn settle_positions(&self, state: &State, span: Option<Span<'_>>, named: &[(String, u64)]) {
+        let mut positions = lock(&self.positions);
+        if let Some(span) = span {
+            positions.commit(span, state.progress(span.source).unwrap_or(0));
+        }
+        named.iter().for_each(|(source, next)| positions.set(source, *next));
     }
 
     /// Inserts ids and values, stages the frame, changes the state.
@@ -266,8 +298,11 @@ impl Core {
         self.clock.advance(now);
         let mut forgotten = (!self.forgotten.is_empty()).then(|| self.forgotten.open());
         for id in commit.ids() {
-            if !forgotten.as_mut().is_some_and(|forgotten| forgotten.let_in(id, now)) {
-                mem.table.insert(id, tick);
+            // Also if the set of forgotten ids decides: what is kept with an id lies where its record
+            // does, and a table without records leaves no run.
+            mem.table.insert(id, tick);
+            if let Some(forgotten) = &mut forgotten {
+                forgotten.let_in(id, now);
             }
         }
         keep_values(&mem.values, &commit, now, forgotten.as_ref());
@@ -280,6 +315,17 @@ impl Core {
         self.give_back(room, ids, frame_len(payload.len()) as u64);
         self.counters.add_commit(ids);
         lsn
+    }
+
+    /// Ends what brings nothing after all. Room was made for `now`, so the table may have begun there:
+    /// store time follows, and the log has it.
+    fn keep_time(&self, room: &Room<'_>, now: Timestamp) -> Option<Lsn> {
+        if now <= self.clock.high_water() {
+            self.give_back(room, 0, 0);
+            return None;
+        }
+        self.clock.advance(now);
+        Some(self.stage_payload(room, FrameKind::Ids, now, &[]))
     }
 
     fn stage_payload(
@@ -336,10 +382,14 @@ impl Brought<'_> {
     fn payload_len(&self) -> usize {
         let progress = self
             .span
-            .as_ref()
-            .map(|span| Item::Progress { source: &span.source, next: span.end }.encoded_len())
-            .unwrap_or(0);
+            .map_or(0, |span| Item::Progress { source: span.source, next: span.end }.encoded_len());
         payload_len(self.ids.len(), self.changes.encoded_len() + progress)
+    }
+
+    /// The progress that was set by name.
+    fn named(&self) -> Vec<(String, u64)> {
+        let named = self.changes.all_progress();
+        named.map(|(source, next)| (source.to_owned(), next)).collect()
     }
 
     /// Whether it reads or changes anything beside its ids.
@@ -348,7 +398,7 @@ impl Brought<'_> {
     }
 }
 
-/// Puts the values of a commit among those of the table that has its ids. That of an id which was forgotten
+/// Puts the values of a commit beside the table that has its ids. That of an id which was forgotten
 /// before is younger than the forgetting, if only by a microsecond.
 pub(crate) fn keep_values(
     values: &ValueTable,

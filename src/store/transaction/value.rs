@@ -35,7 +35,11 @@ impl Core {
         };
         match (again, forgotten_at) {
             (Again::Free, _) => Ok(None),
-            (_, Some(at)) => Ok(self.youngest_value(view, id)?.filter(|value| value.time > at)),
+            // Not what was kept when it was let in before that, and has expired since.
+            (Again::Since(again), Some(at)) => {
+                let value = self.youngest_value(view, id)?;
+                Ok(value.filter(|value| value.time > at && value.time >= again))
+            }
             (..) => self.value_of_record(view, id, now),
         }
     }
