@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
-/// # struct Ledger; impl Ledger { fn commit(&self, _: &str) {} fn has(&self, _: &[u8]) -> bool { true } }
+/// # struct Ledger; impl Ledger { fn commit(&self, _: &str) {} fn close(&self, _: &[u8]) -> bool { true } }
 /// # let ledger = Ledger;
 /// let store = firstseen::Store::open(dir.path().join("payments.seen"))?;
 ///
@@ -23,9 +23,10 @@ use crate::time::Timestamp;
 /// ledger.commit("ledger-17");              // the other system, with the same token
 /// prepared.commit()?;                      // durable: "it is done"
 ///
-/// // After a crash in between, ask the other system whether it has the token.
+/// // After a crash in between, ask the other system whether it has the token. Its "no" must be final:
+/// // a request that is still on its way must not arrive afterwards.
 /// for prepared in store.in_doubt() {
-///     match ledger.has(prepared.token()) {
+///     match ledger.close(prepared.token()) {
 ///         true => prepared.commit()?,
 ///         false => prepared.abort()?,
 ///     }
