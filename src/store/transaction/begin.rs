@@ -60,11 +60,10 @@ impl Core {
     ) -> Result<Claimed> {
         let mut claimed = Claimed::default();
         let done = self.claim_into(wanted, ticket, scratch, &mut claimed);
-        done.map_err(|error| {
+        done.inspect_err(|_| {
             let ids = wanted.call.ids;
             let taken: Vec<_> = claimed.fresh.iter().map(|&i| ids[i as usize]).collect();
             self.claims.give_back(&taken, ticket);
-            error
         })?;
         Ok(claimed)
     }

@@ -91,7 +91,6 @@ impl Store {
     ///
     /// It ends when a lease does only if the store does its upkeep on a thread of its own, as it does
     /// by default.
-    #[must_use]
     pub fn settlement(&self, id: impl AsRef<[u8]>) -> Settlement {
         let core = self.core();
         let holder = core.claims.holder(core.identity.fingerprint(id.as_ref()));
