@@ -2,10 +2,11 @@
 //! between two steps, and then it shows what that order loses. Nothing here is to be copied.
 
 use std::ffi::OsString;
+use std::thread;
 
 use clap::ValueEnum;
 
-use crate::support::Failure;
+use crate::support::{Failure, GAP};
 use crate::support::child::{beat, say};
 use crate::worker::Worker;
 
@@ -53,8 +54,10 @@ impl Sabotage {
             };
             if self == Sabotage::CommitFirst {
                 tx.commit()?;
+                thread::sleep(GAP);
                 pay()?;
             } else if pay()? {
+                thread::sleep(GAP);
                 tx.commit()?;
             } else {
                 say("ledger_failures");
