@@ -1,0 +1,109 @@
+//! Calls beside a transaction, and of one that is open.
+
+use super::*;
+
+impl Machine {
+    pub(super) fn read(&mut self, which: u8, key: &[u8]) {
+        let count = self.open.len();
+        if count == 0 {
+            return;
+        }
+        let (claim, tx) = &mut self.open[usize::from(which) % count];
+        let said = claim.state(key).unwrap();
+        if let Some(own) = tx.changes.writes.get(key) {
+            assert_eq!(said, *own, "a transaction's own write of {key:?}");
+            return;
+        }
+        let known = self.committed.state.get(key);
+        assert_eq!(said.as_ref(), known.map(|(value, _)| value));
+        tx.changes.reads.entry(key.to_vec()).or_insert(known.map(|&(_, version)| version));
+    }
+
+    pub(super) fn renew(&mut self, which: u8, lease: u8) {
+        let (lease, mono) = (self.settings.part(lease.into(), 1_024), self.clock.monotonic());
+        if self.open.is_empty() {
+            return;
+        }
+        let (claim, tx) = &self.open[usize::from(which) % self.open.len()];
+        let done = claim.renew(lease);
+        match self.claims.over_by(tx.token, mono) {
+            None => {
+                done.unwrap();
+                self.claims.renew(tx.token, mono, lease);
+            }
+            Some(over) => assert!(
+                matches!(done, Err(Error::LeaseEnded { token, by }) if (token, by) == (tx.token, over))
+            ),
+        }
+    }
+
+    pub(super) fn resolve(&mut self, from: u8, how: u8) {
+        let now = self.now();
+        let numbers: Vec<u64> = (0..5).map(|i| (u64::from(from) + i) % UNIVERSE).collect();
+        let mono = self.clock.monotonic();
+        let unknown = |n: &u64| matches!(self.claims.held(*n, mono), Some(Held::Unknown { .. }));
+        let unknown: Vec<u64> = numbers.iter().copied().filter(unknown).collect();
+        // An id that was claimed for a later time may be known still.
+        let known = self.store.contains(&ids(&unknown)).unwrap().contains(&true);
+        let done = how.is_multiple_of(2) && !known;
+        let resolution = if done { Resolution::Done } else { Resolution::Retry };
+        let resolved = self.store.resolve(&ids(&numbers), resolution).unwrap();
+        assert_eq!(resolved, unknown.len() as u64, "resolved of {numbers:?}");
+        for &n in &unknown {
+            self.claims.meet(n);
+        }
+        if done && resolved > 0 {
+            let unknown: Vec<_> = unknown.into_iter().map(|n| (n, Kept::default())).collect();
+            self.committed.commit(now, &unknown, &Changes::default());
+        }
+        self.acknowledged();
+    }
+
+    pub(super) fn insert(&mut self, a: u8, b: u8, c: u8) {
+        let numbers: Vec<u64> = if c.is_multiple_of(5) {
+            let first = 1_000 + self.serial * BULK;
+            self.tracked = vec![first, first + BULK - 1];
+            (first..first + BULK).collect()
+        } else {
+            (0..u64::from(b % 7))
+                .map(|i| (u64::from(a) + i * u64::from(c % 3)) % UNIVERSE)
+                .collect()
+        };
+        let event = self.event_time(b);
+        let moment = self.moment(event);
+        let verdicts = match event {
+            Some(time) => self.store.check_and_insert_at(&ids(&numbers), time),
+            None => self.store.check_and_insert(&ids(&numbers)),
+        };
+        let verdicts = verdicts.unwrap();
+        assert_eq!(verdicts.len(), numbers.len());
+        if !numbers.is_empty() {
+            self.committed.oracle.advance(moment);
+        }
+        for (&n, verdict) in numbers.iter().zip(verdicts) {
+            self.judge(n, verdict, (moment, event), true);
+            if verdict.is_new() {
+                self.claims.meet(n);
+                self.committed.kept.remove(&n);
+            }
+        }
+        self.acknowledged();
+    }
+
+    pub(super) fn forget(&mut self, a: u8, b: u8) {
+        self.now();
+        let numbers: BTreeSet<u64> =
+            (0..1 + u64::from(b % 3)).map(|i| (u64::from(a) + i * 7) % UNIVERSE).collect();
+        let numbers: Vec<u64> = numbers.into_iter().collect();
+        let forgotten = self.store.forget(&ids(&numbers)).unwrap();
+        let (least, most) = self.committed.oracle.forget(&numbers);
+        assert!((least..=most).contains(&forgotten), "forgot {forgotten}, not {least}..={most}");
+        let now = self.committed.oracle.now();
+        for n in numbers {
+            if self.committed.oracle.expected(n, now) == Expected::New {
+                self.committed.kept.remove(&n);
+            }
+        }
+        self.acknowledged();
+    }
+}

@@ -1,0 +1,61 @@
+//! The ends of a store, and what the next opening finds.
+
+use super::*;
+
+impl Machine {
+    pub(super) fn reopen(&mut self, kind: Kind, seed: [u8; 3]) {
+        self.now();
+        let seed = u64::from(u32::from_le_bytes([seed[0], seed[1], seed[2], 0]));
+        let disk = match kind {
+            Kind::Close => {
+                self.store.clone().close().unwrap();
+                self.disk.clone()
+            }
+            Kind::Kill => self.disk.kill(),
+            _ if seed % 3 == 0 => self.disk.crash(),
+            _ => self.disk.crash_with(seed),
+        };
+        // They go on for a moment, on a disk that nobody reads again.
+        self.open.clear();
+        self.handles.clear();
+        self.in_doubt.clear();
+        self.sources.clear();
+        self.frontier.clear();
+        self.store = self.settings.open(&disk, &self.clock);
+        self.disk = disk;
+        if kind == Kind::PowerCut {
+            self.find_past();
+        } else {
+            self.committed.oracle.resume_at(self.store.stats().now);
+            self.recover();
+        }
+        self.past = vec![self.committed.clone()];
+    }
+
+    pub(super) fn recover(&mut self) {
+        let (mono, end) = (self.clock.monotonic(), self.settings.lease_end);
+        self.claims = Claims::recover(end, &self.committed, mono);
+    }
+
+    /// After a power cut everything is as it was at one moment since the last sync.
+    pub(super) fn find_past(&mut self) {
+        let now = self.store.stats().now;
+        let mut wrong = Vec::new();
+        for mut candidate in std::mem::take(&mut self.past).into_iter().rev() {
+            if self.settings.time == TimeSource::Event && candidate.oracle.now() != now {
+                wrong.push(format!("store time {now}, not {}", candidate.oracle.now()));
+                continue;
+            }
+            candidate.oracle.resume_at(now);
+            self.committed = candidate;
+            self.recover();
+            let mono = self.clock.monotonic();
+            let Machine { store, committed, claims, tracked, .. } = self;
+            match compare(store, committed, claims, mono, tracked, true) {
+                Ok(()) => return,
+                Err(error) => wrong.push(error),
+            }
+        }
+        panic!("what a power cut left is no moment of the past: {}", wrong.join("\n or "));
+    }
+}
