@@ -6,8 +6,8 @@ use std::thread;
 
 use clap::ValueEnum;
 
-use crate::support::{Failure, GAP};
 use crate::support::child::{beat, say};
+use crate::support::{Failure, GAP};
 use crate::worker::Worker;
 
 /// What is done wrong.
