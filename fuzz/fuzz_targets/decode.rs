@@ -42,6 +42,11 @@ enum Input {
         prepared: BTreeMap<Vec<u8>, (u64, Vec<FuzzItem>)>,
         damage: Damage,
     },
+    Values {
+        /// Of each id its time, whether there is a payload, and the length of the outcome.
+        entries: Vec<(u16, u32, bool, Option<u16>)>,
+        damage: Damage,
+    },
 }
 
 /// An item of a commit, right or wrong.
@@ -54,6 +59,7 @@ enum FuzzItem {
     Outcome(u8, Vec<u8>),
     Token(Vec<u8>),
     RawId(u8, Vec<u8>),
+    Fence(u64),
 }
 
 impl FuzzItem {
@@ -70,13 +76,9 @@ impl FuzzItem {
             }
             FuzzItem::Token(token) => PlainItem::Token(token),
             FuzzItem::RawId(index, id) => PlainItem::RawId { index: index.into(), id },
+            FuzzItem::Fence(fence) => PlainItem::Fence(fence),
         }
     }
-    Values {
-        /// Of each id its time, whether there is a payload, and the length of the outcome.
-        entries: Vec<(u16, u32, bool, Option<u16>)>,
-        damage: Damage,
-    },
 }
 
 /// How far apart the records of a run are.
@@ -190,7 +192,7 @@ fn superblock(damage: &Damage) {
 
 fn manifest(damage: &Damage) {
     let manifest = PlainManifest {
-        head: [1, 2, 3, 4, 5, 6, 7, 8],
+        head: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
         options: [8, 1],
         generations: vec![[1, 2, 3]; 2],
         runs: vec![[4, 5, 6, 7, 8]; 3],
