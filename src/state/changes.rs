@@ -139,6 +139,11 @@ impl Changes {
         !(self.sources.is_empty() && self.writes.is_empty() && self.reads.is_empty())
     }
 
+    /// Whether the committed state is changed.
+    pub(crate) fn change_state(&self) -> bool {
+        !(self.sources.is_empty() && self.writes.is_empty())
+    }
+
     /// Whether it changes nothing. What it has read does not count.
     pub(crate) fn is_empty(&self) -> bool {
         self.sources.is_empty() && self.writes.is_empty() && self.values.is_empty()

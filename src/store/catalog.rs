@@ -17,6 +17,8 @@ use crate::sys::{File, Storage, read_exact_at, write_all_at};
 const SMALL_FILE_MAX: u64 = 256 << 20;
 /// What is set aside so that a manifest can be written on a full disk.
 const RESERVE_BYTES: u64 = 256 << 10;
+/// The least that is set aside for a state file, once there is a state.
+const STATE_ROOM_MIN: u64 = 1 << 20;
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(crate) struct Catalog {
     dir: PathBuf,
     store: StoreId,
     pub(crate) manifest: Manifest,
+    /// Bytes that are set aside for a full disk.
+    reserved: u64,
     /// Why it is not known which manifest a reopen would find, if so.
     unsettled: Option<Arc<str>>,
 }
@@ -37,7 +41,7 @@ impl Catalog {
         store: StoreId,
         manifest: Manifest,
     ) -> Catalog {
-        Catalog { storage, dir: dir.to_path_buf(), store, manifest, unsettled: None }
+        Catalog { storage, dir: dir.to_path_buf(), store, manifest, reserved: 0, unsettled: None }
     }
 
     /// Makes a changed manifest durable. On an error the old one stands, here and on disk, unless the
@@ -61,20 +65,41 @@ impl Catalog {
         Ok(())
     }
 
-    /// Sets space aside for a manifest on a full disk. Best effort: an expiry frees more.
-    pub(crate) fn set_reserve_aside(&self) {
+    /// Sets space aside for a manifest on a full disk, and for a state file of `state` bytes. Returns
+    /// for how long a state file there is room.
+    pub(crate) fn set_reserve_aside(&mut self, state: u64) -> Result<u64> {
+        let room = match state {
+            0 => 0,
+            state => state.next_power_of_two().max(STATE_ROOM_MIN),
+        };
+        if self.reserved >= RESERVE_BYTES + room {
+            return Ok(self.reserved - RESERVE_BYTES);
+        }
         let path = self.dir.join(names::RESERVE);
-        if self.storage.open(&path).is_ok() {
-            return;
+        let file = match self.storage.open_write(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => self.storage.create(&path),
+            opened => opened,
+        };
+        let made = file.and_then(|file| file.allocate(0, RESERVE_BYTES + room));
+        if let Err(error) = made {
+            if self.reserved == 0 {
+                let _ = self.storage.remove(&path);
+            }
+            return Err(Error::io("set space aside in", &path, error));
         }
-        let made = self.storage.create(&path).and_then(|file| file.allocate(0, RESERVE_BYTES));
-        if made.is_err() {
-            let _ = self.storage.remove(&path);
-        }
+        self.reserved = RESERVE_BYTES + room;
+        Ok(room)
     }
 
-    fn open_reserve(&self) -> bool {
+    /// Gives the space back that was set aside. `false` if there was none.
+    pub(crate) fn open_reserve(&mut self) -> bool {
+        self.reserved = 0;
         self.storage.remove(&self.dir.join(names::RESERVE)).is_ok()
+    }
+
+    /// Bytes that are set aside.
+    pub(crate) fn reserved(&self) -> u64 {
+        self.reserved
     }
 
     /// Whether it is known which manifest a reopen would find.

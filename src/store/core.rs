@@ -40,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) claims: Claims,
     pub(crate) fences: Fences,
     pub(crate) state: Mutex<LoggedState>,
+    /// How long a state file may be for which space is set aside on the disk.
+    pub(crate) state_room: AtomicU64,
     /// What is prepared, by token. Taken after `state`.
     pub(crate) prepared: Mutex<HashMap<Vec<u8>, InDoubt>>,
     /// Taken after `state`.

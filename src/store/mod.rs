@@ -9,6 +9,7 @@
 //! | `rotation` | making room: log space, a fresh table, the next generation |
 //! | `upkeep`, `worker` | seal, expire, merge, refresh, and the thread that does them |
 //! | `layout` | what a folder holds, read as it stands |
+//! | `state_file` | the state on disk, and the room that is set aside for it |
 //! | `catalog` | how a change of the live files becomes durable |
 //! | `chain` | which segments belong to the log |
 //! | `forget` | forgetting ids on demand |
@@ -28,6 +29,7 @@ mod open;
 pub(crate) mod options;
 mod recover;
 mod rotation;
+mod state_file;
 mod stats;
 pub(crate) mod transaction;
 mod upkeep;

@@ -380,7 +380,7 @@ struct Parts<'a> {
 }
 
 fn assemble(parts: Parts<'_>) -> Result<Core> {
-    let Parts { dir, options, superblock, catalog, runs, clock, mut replayed, .. } = parts;
+    let Parts { dir, options, superblock, mut catalog, runs, clock, mut replayed, .. } = parts;
     let kind = IdentityKind::from_code(superblock.identity).expect("checked before");
     let window = Duration::from_micros(catalog.manifest.window);
     let now = clock.now();
@@ -409,7 +409,8 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
     let (capacity, blocks) = filter_size(&options, live);
     let filter = WindowFilter::new(blocks);
     let filter = Arc::new(filter.map_err(|e| Error::io("allocate the filter of", dir, e))?);
-    catalog.set_reserve_aside();
+    // Best effort: an expiry frees more.
+    let state_room = catalog.set_reserve_aside(parts.state.memory_bytes() as u64).unwrap_or(0);
     let complete_since = AtomicU64::new(catalog.manifest.complete_since.as_micros());
     let fences = Fences::new(catalog.manifest.next_fence);
     let claims = Claims::new();
@@ -434,6 +435,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         forgotten: parts.forgotten,
         claims,
         fences,
+        state_room: AtomicU64::new(state_room),
         state: Mutex::new(LoggedState::new(parts.state)),
         prepared: Mutex::new(prepared),
         positions: Mutex::new(Positions::default()),

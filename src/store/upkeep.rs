@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::catalog::{Catalog, write_file};
+use super::catalog::Catalog;
 use super::core::Core;
 use crate::compaction::{Merging, Refresh, RunInfo, RunTarget, plan_merge};
 use crate::error::{Error, Result};
@@ -13,7 +13,6 @@ use crate::filter::{WindowFilter, params};
 use crate::format::manifest::{GenerationEntry, Manifest, RunEntry};
 use crate::format::names;
 use crate::index::Table;
-use crate::log::Need;
 use crate::run::Run;
 use crate::sync::{Arc, Ordering, lock};
 use crate::time::{Ticks, Timestamp};
@@ -37,7 +36,7 @@ pub(crate) struct Upkeep {
     /// Whether refreshing and merging were given up.
     gave_up: bool,
     /// How often the state had been changed when the state file was written.
-    state_changes: u64,
+    pub(super) state_changes: u64,
 }
 
 /// What a step found to do.
@@ -158,6 +157,7 @@ impl Upkeep {
         if let Some(table) = MemTable::into_table(mem) {
             *lock(&core.spare) = Some(table);
         }
+        self.set_reserve_aside_again(core);
         Ok(true)
     }
 
@@ -236,37 +236,6 @@ impl Upkeep {
         installed
     }
 
-    /// Writes a state file, if the state has changed since the last one; for the log that had the
-    /// changes is about to be removed. Its number, zero for an empty state, and the count of changes.
-    fn write_state(&self, core: &Core) -> Result<Option<(u64, u64)>> {
-        let number = self.catalog.manifest.next_run;
-        let (bytes, changes, lsn) = {
-            let state = lock(&core.state);
-            if state.changes() == self.state_changes {
-                return Ok(None);
-            }
-            let bytes = (!state.is_empty()).then(|| state.encode(&core.store, number));
-            (bytes, state.changes(), state.lsn())
-        };
-        // A manifest must not know of commits that the log may lose.
-        core.log.wait(lsn, Need::Synced)?;
-        let Some(bytes) = bytes else { return Ok(Some((0, changes))) };
-        let path = names::state(&core.dir, number);
-        let storage = &*core.options.storage;
-        // One of this number that is there was left by a step that failed: no manifest names it.
-        let _ = storage.remove(&path);
-        let written = write_file(storage, &path, &bytes).and_then(|()| {
-            storage.sync_dir(&core.dir).map_err(|e| Error::io("sync", &core.dir, e))
-        });
-        match written {
-            Ok(()) => Ok(Some((number, changes))),
-            Err(error) => {
-                core.remove_file(&path);
-                Err(error)
-            }
-        }
-    }
-
     /// Installs a changed manifest. Where it is not known which one a reopen would find, no later
     /// call may be acknowledged.
     pub(crate) fn install(&mut self, core: &Core, edit: impl FnOnce(&mut Manifest)) -> Result<()> {
@@ -299,7 +268,7 @@ impl Upkeep {
             return Ok(false);
         };
         let limit = Core::table_limit(&core.options) as u64;
-        let state = 2 * lock(&core.state).memory_bytes() as u64;
+        let state = 2 * lock(&core.state).memory_bytes() as u64 + self.catalog.reserved();
         let headroom = 3 * Core::log_limit(&core.options) + limit * 20 + state;
         let runs_most = most.saturating_sub(headroom);
         let active = core.gate.enter().active.generation;
@@ -377,7 +346,7 @@ impl Upkeep {
         });
         drop(unused);
         gone.iter().for_each(|run| remove_run(core, run.number, run.values > 0));
-        self.catalog.set_reserve_aside();
+        self.set_reserve_aside_again(core);
         Ok(())
     }
 

@@ -93,6 +93,9 @@ impl Core {
         let len = brought.payload_len();
         check_len(len)?;
         brought.changes.check_lengths()?;
+        if brought.changes_state() {
+            self.reserve_for_state(len)?;
+        }
         let room = self.enter_with_room(ids, now, frame_len(len))?;
         // Ids and outcomes alone need no order against others.
         let mut state = brought.touches_state().then(|| lock(&self.state));
@@ -147,6 +150,7 @@ impl Core {
             [Item::Token(token), Item::Fence(fence)].into_iter().chain(raw).collect();
         let len = brought.payload_len() + extra.iter().map(Item::encoded_len).sum::<usize>();
         check_len(len)?;
+        self.reserve_for_state(len)?;
         let room = self.enter_with_room(0, now, frame_len(len))?;
         let mut state = lock(&self.state);
         let named = brought.named();
@@ -390,6 +394,11 @@ impl Brought<'_> {
     fn named(&self) -> Vec<(String, u64)> {
         let named = self.changes.all_progress();
         named.map(|(source, next)| (source.to_owned(), next)).collect()
+    }
+
+    /// Whether it changes anything of the state, if only the progress of its source.
+    fn changes_state(&self) -> bool {
+        self.span.is_some() || self.changes.change_state()
     }
 
     /// Whether it reads or changes anything beside its ids.
