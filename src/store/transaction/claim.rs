@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::Store;
 use super::super::call::Call;
 use super::begin::Claimed;
-use super::positions::Span;
+use super::positions::{Records, Span};
 use super::prepared::Prepared;
 use super::settle::Brought;
 use crate::claim::Ticket;
@@ -92,6 +92,8 @@ pub(super) struct Positioned {
     positions: Vec<u64>,
     /// How many of them lie below the progress.
     pub(super) replayed: usize,
+    /// The others, once they hold the progress; none if there are none.
+    records: Option<Records>,
 }
 
 impl Positioned {
@@ -100,24 +102,22 @@ impl Positioned {
             source: source.into(),
             positions: positions.to_vec(),
             replayed: positions.partition_point(|&position| position < progress),
+            records: None,
         }
-    }
-
-    /// The positions of the records that are not read again: the first, and one past the last.
-    fn range(&self) -> Option<(u64, u64)> {
-        let first = self.positions.get(self.replayed)?;
-        Some((*first, self.positions.last()?.saturating_add(1)))
     }
 }
 
 impl Claim {
     /// A claim of nothing yet. From now on no other commit's progress passes its records.
-    pub(super) fn start(store: Store, ticket: Arc<Ticket>, source: Option<Positioned>) -> Claim {
-        if let Some(positioned) = &source
-            && let Some((first, end)) = positioned.range()
-        {
-            let mut positions = lock(&store.core().positions);
-            positions.begin(&positioned.source, first, end, ticket.token());
+    pub(super) fn start(
+        store: Store,
+        ticket: Arc<Ticket>,
+        mut source: Option<Positioned>,
+    ) -> Claim {
+        if let Some(Positioned { source, positions, replayed, records }) = &mut source {
+            let (core, presented) = (store.core(), &positions[*replayed..]);
+            let now = core.monotonic();
+            *records = lock(&core.positions).begin(source, presented, &ticket, now);
         }
         Claim {
             store,
@@ -359,11 +359,8 @@ impl Claim {
     }
 
     fn brought<'a>(&'a self, kept: &'a Kept, changes: &'a mut Changes) -> Brought<'a> {
-        let span = self.source.as_ref().and_then(|positioned| {
-            let (first, end) = positioned.range()?;
-            let (source, token) = (&*positioned.source, self.ticket.token());
-            Some(Span { source, first, end, unsettled: &kept.unsettled, token })
-        });
+        let records = self.source.as_ref().and_then(|positioned| positioned.records.as_ref());
+        let span = records.map(|records| Span { records, unsettled: &kept.unsettled });
         Brought {
             ticket: &self.ticket,
             ids: &kept.ids,
@@ -389,11 +386,8 @@ impl Claim {
             return;
         }
         let core = self.store.core();
-        if let Some(positioned) = &self.source
-            && let Some((first, end)) = positioned.range()
-        {
-            let mut positions = lock(&core.positions);
-            positions.give_back(&positioned.source, first, end, self.ticket.token());
+        if let Some(Positioned { records: Some(records), .. }) = &self.source {
+            lock(&core.positions).give_back(records);
         }
         self.ticket.notice_end(core.monotonic());
         core.claims.give_back(&self.fingerprints, &self.ticket);

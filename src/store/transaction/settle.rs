@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::super::call::Room;
 use super::super::core::Core;
 use super::LoggedState;
-use super::positions::Span;
+use super::positions::{Records, Span};
 use crate::claim::{self, Ticket};
 use crate::error::{Error, Refusal, Result};
 use crate::format::commit::{
@@ -46,33 +46,11 @@ pub(crate) struct Brought<'a> {
 #[derive(Debug)]
 pub(crate) struct InDoubt {
     pub(crate) ticket: Arc<Ticket>,
-    /// Its records, if they have positions and it was prepared in this opening.
-    pub(crate) records: Option<Records>,
+    /// Its records and what a commit leaves unsettled of them, if they have positions and it was
+    /// prepared in this opening.
+    pub(crate) records: Option<(Records, Vec<u64>)>,
     /// The progress that it sets by name.
     pub(crate) named: Vec<(String, u64)>,
-}
-
-/// A [`Span`] that owns its parts.
-#[derive(Debug)]
-pub(crate) struct Records {
-    source: String,
-    first: u64,
-    end: u64,
-    unsettled: Vec<u64>,
-    token: u64,
-}
-
-impl Records {
-    fn new(span: Span<'_>) -> Records {
-        let Span { first, end, token, .. } = span;
-        let (source, unsettled) = (span.source.to_owned(), span.unsettled.to_vec());
-        Records { source, first, end, unsettled, token }
-    }
-
-    fn span(&self) -> Span<'_> {
-        let Records { first, end, token, .. } = *self;
-        Span { source: &self.source, first, end, unsettled: &self.unsettled, token }
-    }
 }
 
 impl Core {
@@ -171,7 +149,8 @@ impl Core {
         let data = PreparedData::new(&prepared, now);
         state.change(lsn, |state| state.prepare(data.clone()));
         // Its records stay open: no other commit's progress passes them before it is settled.
-        let records = brought.span.map(Records::new);
+        let owned = |span: Span<'_>| (span.records.clone(), span.unsettled.to_vec());
+        let records = brought.span.map(owned);
         let held = InDoubt { ticket: Arc::clone(brought.ticket), records, named };
         lock(&self.prepared).insert(token.to_vec(), held);
         brought.ticket.mark_prepared();
@@ -200,7 +179,9 @@ impl Core {
         }
         let held = lock(&self.prepared).remove(token);
         if let Some(InDoubt { records, named, .. }) = &held {
-            self.settle_positions(&state, records.as_ref().map(Records::span), named);
+            let span = records.as_ref();
+            let span = span.map(|(records, unsettled)| Span { records, unsettled });
+            self.settle_positions(&state, span, named);
         }
         let lsn = self.apply_commit(&room, Some(&mut state), &payload, now);
         drop(state);
@@ -222,10 +203,8 @@ impl Core {
             return Err(not_prepared(token));
         };
         let held = lock(&self.prepared).remove(token);
-        if let Some(Records { source, first, end, token, .. }) =
-            held.as_ref().and_then(|held| held.records.as_ref())
-        {
-            lock(&self.positions).give_back(source, *first, *end, *token);
+        if let Some(InDoubt { records: Some((records, _)), .. }) = &held {
+            lock(&self.positions).give_back(records);
         }
         let lsn = self.stage_payload(&room, FrameKind::Abort, now, &payload);
         state.change(lsn, |state| state.abort(token));
@@ -268,12 +247,13 @@ impl Core {
         brought: &mut Brought<'_>,
         check: &dyn Fn(&State, &Changes) -> Result<(), Refusal>,
     ) -> Result<()> {
-        let unnamed = |span: &Span<'_>| brought.changes.progress(span.source).is_none();
+        let unnamed = |span: &Span<'_>| brought.changes.progress(&span.records.source).is_none();
         if let Some(span) = brought.span.filter(unnamed) {
-            let progress = state.progress(span.source).unwrap_or(0);
+            let source = &*span.records.source;
+            let progress = state.progress(source).unwrap_or(0);
             let next = lock(&self.positions).reach(span, progress);
             if progress < next {
-                brought.changes.set_progress(span.source, next);
+                brought.changes.set_progress(source, next);
             }
         }
         Ok(check(state, brought.changes)?)
@@ -282,10 +262,11 @@ impl Core {
     /// Records are committed, and progress is set by name, in a state that is about to be changed.
     fn settle_positions(&self, state: &State, span: Option<Span<'_>>, named: &[(String, u64)]) {
         let mut positions = lock(&self.positions);
+        let before = |source: &str| state.progress(source).unwrap_or(0);
         if let Some(span) = span {
-            positions.commit(span, state.progress(span.source).unwrap_or(0));
+            positions.commit(span, before(&span.records.source));
         }
-        named.iter().for_each(|(source, next)| positions.set(source, *next));
+        named.iter().for_each(|(source, next)| positions.set(source, *next, before(source)));
     }
 
     /// Inserts ids and values, stages the frame, changes the state.
@@ -384,9 +365,9 @@ impl Brought<'_> {
 
     /// The most bytes that it can have, with the progress of its source.
     fn payload_len(&self) -> usize {
-        let progress = self
-            .span
-            .map_or(0, |span| Item::Progress { source: span.source, next: span.end }.encoded_len());
+        let progress = self.span.map_or(0, |Span { records, .. }| {
+            Item::Progress { source: &records.source, next: records.end() }.encoded_len()
+        });
         payload_len(self.ids.len(), self.changes.encoded_len() + progress)
     }
 

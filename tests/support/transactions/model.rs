@@ -27,8 +27,18 @@ pub struct Changes {
 #[derive(Debug, Clone)]
 pub struct Span {
     pub source: &'static str,
-    pub first: u64,
-    pub end: u64,
+    /// Their positions, ascending; at least one.
+    pub positions: Vec<u64>,
+}
+
+impl Span {
+    fn first(&self) -> u64 {
+        self.positions[0]
+    }
+
+    fn end(&self) -> u64 {
+        self.positions[self.positions.len() - 1] + 1
+    }
 }
 
 /// A transaction that is prepared.
@@ -215,7 +225,7 @@ impl Claims {
         (deadline <= now).then(|| now - deadline)
     }
 
-    fn is_over(&self, token: u64, now: Duration) -> bool {
+    pub fn is_over(&self, token: u64, now: Duration) -> bool {
         self.over_by(token, now).is_some()
     }
 
@@ -250,8 +260,8 @@ impl Claims {
 /// How far the records of a source are settled, as far as this process was shown.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
-    /// The first position of each transaction under way, by its token.
-    open: BTreeMap<u64, u64>,
+    /// The transactions under way, by token, and whether the source was rewound since they began.
+    open: BTreeMap<u64, (Span, bool)>,
     /// Positions that were given back or left unsettled, and not presented since.
     holes: BTreeSet<u64>,
     reached: u64,
@@ -260,38 +270,54 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn begin(&mut self, span: &Span, token: u64) {
-        self.open.insert(token, span.first);
-        self.holes.retain(|hole| !(span.first..span.end).contains(hole));
+    /// Those of which the lease is over hold only what is not presented again.
+    pub fn begin(&mut self, span: &Span, token: u64, is_over: impl Fn(u64) -> bool) {
+        for other in self.open.keys().copied().filter(|&other| is_over(other)).collect::<Vec<_>>() {
+            let (span, _) = self.open.remove(&other).expect("it was there");
+            self.holes.extend(span.positions);
+        }
+        self.holes.retain(|hole| !span.positions.contains(hole));
+        self.open.insert(token, (span.clone(), false));
     }
 
     /// The progress that a commit brings, if it is more than there is.
     pub fn reach(&self, span: &Span, token: u64, left: &[u64], progress: u64) -> u64 {
-        let open = self.open.iter().filter(|&(&other, _)| other != token).map(|(_, &first)| first);
-        let holes = self.holes.iter().chain(left).copied().filter(|&hole| hole >= progress);
-        open.chain(holes).fold(self.reached.max(span.end), u64::min)
+        if self.open.get(&token).is_some_and(|&(_, rewound)| rewound) {
+            return progress;
+        }
+        let open = self.open.iter().filter(|&(&other, _)| other != token);
+        let open = open.map(|(_, (other, _))| other.first());
+        let holes = self.holes.iter().filter(|hole| !span.positions.contains(hole));
+        let holes = holes.chain(left).copied().filter(|&hole| hole >= progress);
+        open.chain(holes).fold(self.reached.max(span.end()), u64::min)
     }
 
     /// A transaction is committed but for the positions `left`; `progress` is there now.
     pub fn commit(&mut self, span: &Span, token: u64, left: &[u64], progress: u64) {
-        self.reached = self.reached.max(span.end);
-        self.open.remove(&token);
+        if self.open.remove(&token).is_some_and(|(_, rewound)| !rewound) {
+            self.reached = self.reached.max(span.end());
+        }
+        self.holes.retain(|hole| !span.positions.contains(hole));
         self.holes.extend(left);
         self.holes.retain(|&hole| hole >= progress);
         self.forget_if_idle();
     }
 
-    pub fn give_back(&mut self, span: &Span, token: u64) {
-        self.open.remove(&token);
-        self.holes.extend(span.first..span.end);
+    pub fn give_back(&mut self, token: u64) {
+        if let Some((span, _)) = self.open.remove(&token) {
+            self.holes.extend(span.positions);
+        }
         self.forget_if_idle();
     }
 
     /// The progress was set by name.
-    pub fn set(&mut self, progress: u64) {
+    pub fn set(&mut self, progress: u64, before: u64) {
         self.holes.retain(|&hole| hole >= progress);
         self.unsettled.retain(|&position| position >= progress);
         self.reached = progress;
+        if progress < before {
+            self.open.values_mut().for_each(|(_, rewound)| *rewound = true);
+        }
         self.forget_if_idle();
     }
 

@@ -90,10 +90,8 @@ impl Machine {
             token: claim.token(),
             ids: Vec::new(),
             len: numbers.len(),
-            span: positions.get(replayed).map(|&first| {
-                let end = positions.last().expect("there is one") + 1;
-                Span { source, first, end }
-            }),
+            span: (replayed < positions.len())
+                .then(|| Span { source, positions: positions[replayed..].to_vec() }),
             records: positions.iter().copied().zip(0..).skip(replayed).collect(),
             verdicts: claim.verdicts().to_vec(),
             changes: Changes::default(),
@@ -126,7 +124,7 @@ impl Machine {
         assert_eq!(claim.fresh().collect::<Vec<_>>(), fresh);
         if let Some(span) = &tx.span {
             let source = self.sources.entry(span.source).or_default();
-            source.begin(span, tx.token);
+            source.begin(span, tx.token, |other| self.claims.is_over(other, mono));
             for &(position, i) in &tx.records {
                 let own = tx.ids.iter().any(|item| item.n == numbers[i]);
                 if own || !tx.verdicts[i].is_settled() {

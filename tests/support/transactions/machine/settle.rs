@@ -52,7 +52,8 @@ impl Machine {
         self.claims.give_back(kept.iter().map(|&(n, _)| n), tx.token, self.clock.monotonic());
         self.settle_span(tx.span.as_ref(), tx.token, &done, &left);
         for (&source, &(next, _)) in &tx.changes.sources {
-            self.sources.entry(source).or_default().set(next);
+            let before = self.committed.progress(source);
+            self.sources.entry(source).or_default().set(next, before);
         }
         let kept_something = tx.ids.iter().any(|item| item.kept != Kept::default());
         let changed = !(changes.sources.is_empty() && changes.writes.is_empty());
@@ -142,11 +143,12 @@ impl Machine {
         if commit {
             self.settle_span(known.span.as_ref(), fence, &known.done, &known.left);
             for (source, next) in known.named {
-                self.sources.entry(source).or_default().set(next);
+                let before = self.committed.progress(source);
+                self.sources.entry(source).or_default().set(next, before);
             }
             self.committed.commit(now.max(tx.time), &tx.ids, &tx.changes);
         } else if let Some(span) = &known.span {
-            self.sources.entry(span.source).or_default().give_back(span, fence);
+            self.sources.entry(span.source).or_default().give_back(fence);
         }
         self.acknowledged();
     }
@@ -172,7 +174,7 @@ impl Machine {
         let held = tx.ids.iter().filter(|item| !item.released).map(|item| item.n);
         self.claims.give_back(held, tx.token, mono);
         if let Some(span) = &tx.span {
-            self.sources.entry(span.source).or_default().give_back(span, tx.token);
+            self.sources.entry(span.source).or_default().give_back(tx.token);
         }
     }
 }
