@@ -28,6 +28,17 @@ fn number(bytes: Option<Vec<u8>>) -> u64 {
     bytes.map_or(0, |bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")))
 }
 
+/// Lets the other threads end when one has failed.
+struct OnPanic<'a>(&'a AtomicU64);
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.store(0, SeqCst);
+        }
+    }
+}
+
 /// Who was told that an id is new: by an insertion, or by a commit that returned.
 #[derive(Default)]
 struct Winners(Mutex<HashMap<u64, String>>);
@@ -153,7 +164,7 @@ fn progress_never_passes_a_record_that_is_not_settled() {
         for thread in 0..THREADS {
             let (store, reader, worked, left) = (&store, &reader, &worked, &left);
             scope.spawn(move || {
-                let mut rng = Rng::new(thread);
+                let (mut rng, _on_panic) = (Rng::new(thread), OnPanic(left));
                 while left.load(SeqCst) > 0 {
                     // What lies before a record is presented before it.
                     let (from, to, tx) = {
@@ -208,7 +219,9 @@ fn progress_never_passes_a_record_that_is_not_settled() {
                     };
                     if done {
                         worked.lock().unwrap().extend(from..to);
-                        left.fetch_sub(to - from, SeqCst);
+                        let _ = left.fetch_update(SeqCst, SeqCst, |left| {
+                            Some(left.saturating_sub(to - from))
+                        });
                     } else {
                         reader.lock().unwrap().1.insert(from, to);
                     }
@@ -280,4 +293,41 @@ fn leases_that_end_let_nobody_commit_twice() {
         let known = store.contains(&[id(n)]).unwrap()[0];
         assert_eq!(known, winners.contains_key(&n), "id {n}");
     }
+}
+
+/// Those who ask all the time for an id that is being committed are never let in between.
+#[test]
+fn whoever_asks_while_a_commit_is_made_is_not_let_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = builder(Durability::Buffered).open(dir.path()).unwrap();
+    let (claimed, rounds) = (AtomicU64::new(0), 3_000 * scale());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for n in 1..=rounds {
+                    while claimed.load(SeqCst) < n {
+                        std::hint::spin_loop();
+                    }
+                    loop {
+                        match store.check_and_insert(&[id(n)]).unwrap()[0] {
+                            Verdict::InFlight(_) => {}
+                            Verdict::Duplicate { .. } => break,
+                            other => panic!("id {n} is being committed, and is {other:?}"),
+                        }
+                    }
+                }
+            });
+        }
+        for n in 1..=rounds {
+            let tx = store.begin(&[id(n)]).unwrap();
+            claimed.store(n, SeqCst);
+            if n % 8 == 0 {
+                thread::yield_now();
+            }
+            match n % 4 {
+                0 => tx.prepare(n.to_le_bytes()).unwrap().commit().unwrap(),
+                _ => tx.commit().unwrap(),
+            }
+        }
+    });
 }

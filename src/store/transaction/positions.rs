@@ -1,10 +1,11 @@
 //! How far the progress of a source may go: never past a record that is not settled.
 //!
 //! Transactions of one source may end in another order than they began, or not at all. The progress
-//! that a commit records stops before the first record of any other that is still open, and before
-//! the first one that was given back, until that one is presented again. So whoever starts to read at
-//! the progress, after whatever crash, reads every record that was not settled. It goes on to the end of
-//! what was committed out of turn once nothing before that is open.
+//! that a commit records stops before the first record of any other that is still open, one that is
+//! only prepared among them, and before the first one that was given back, until that one is presented
+//! again. So whoever starts to read at the progress, after whatever crash, reads every record that was
+//! not settled. It goes on to the end of what was committed out of turn once nothing before that is
+//! open.
 //!
 //! That takes a source to be read in order: what lies before a record was presented before it. Batches
 //! may interleave, as those of workers do that share a source by key: what counts is each position, not
