@@ -1,5 +1,6 @@
 //! Defects of transactions that a review found, each as the few calls that show it.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,4 +83,30 @@ fn a_rewound_source_stays_so_whatever_was_under_way() {
     assert_eq!(store.progress("s").unwrap(), Some(1));
     store.begin_from("s", &at(&[1, 2, 3, 4])).unwrap().commit().unwrap();
     assert_eq!(store.progress("s").unwrap(), Some(5));
+}
+
+/// An id that is slow to tell its bytes: meanwhile another claims it.
+struct Slow<'a> {
+    store: &'a Store,
+    overtaker: RefCell<Option<u64>>,
+}
+
+impl AsRef<[u8]> for Slow<'_> {
+    fn as_ref(&self) -> &[u8] {
+        let mut overtaker = self.overtaker.borrow_mut();
+        if overtaker.is_none() {
+            *overtaker = Some(self.store.begin(&["a"]).unwrap().token());
+        }
+        b"a"
+    }
+}
+
+#[test]
+fn a_later_claim_has_a_higher_token_though_it_was_begun_before() {
+    let store = World::new().open();
+    let slow = [Slow { store: &store, overtaker: RefCell::default() }];
+    let later = store.begin(&slow).unwrap();
+    assert!(later.verdicts()[0].is_new());
+    let earlier = slow[0].overtaker.borrow().unwrap();
+    assert!(later.token() > earlier, "{} after {earlier}", later.token());
 }

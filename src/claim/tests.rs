@@ -180,6 +180,20 @@ fn once_settling_began_the_lease_cannot_end() {
 }
 
 #[test]
+fn a_lease_counts_from_the_token_on() {
+    let claims = Claims::new();
+    let lease = Some(Duration::from_secs(10));
+    let slow = Arc::new(Ticket::claiming(at(0), lease, LeaseEnd::Rerun));
+    take(&claims, 0, &slow, at(0));
+    let other = open(1, None, LeaseEnd::Rerun);
+    assert!(matches!(take(&claims, 0, &other, at(99)), Take::Held(Held::InFlight { .. })));
+    slow.number(2, at(99), lease);
+    assert_eq!((slow.token(), slow.left(at(100))), (2, Some(Duration::from_secs(9))));
+    assert!(matches!(take(&claims, 0, &other, at(108)), Take::Held(Held::InFlight { .. })));
+    assert_eq!(take(&claims, 0, &other, at(109)), Take::Claimed { after: Some(2) });
+}
+
+#[test]
 fn what_was_prepared_is_held_again_after_recovery() {
     let claims = Claims::new();
     let found = Arc::new(Ticket::recovered(9, at(0)));

@@ -1,7 +1,9 @@
 //! A ticket: one transaction's hold on the ids that it claimed.
 //!
 //! ```text
-//!          start_settling            settle
+//!   Claiming
+//!    | number
+//!    v     start_settling            settle
 //!   Open -----------------> Settling -------> Settled
 //!    | |                     |    ^              ^
 //!    | |       mark_prepared v    | start_settling
@@ -24,6 +26,8 @@ use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 /// Where a ticket is between its begin and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    /// Ids are being claimed, and it has no token yet. Its lease cannot end.
+    Claiming,
     /// Work is being done. The only phase in which a lease can end.
     Open,
     /// A commit, a prepare or an abort is being written; nothing but its writer changes it.
@@ -37,8 +41,14 @@ enum Phase {
 }
 
 impl Phase {
-    const ALL: [Phase; 5] =
-        [Phase::Open, Phase::Settling, Phase::Prepared, Phase::Settled, Phase::Ended];
+    const ALL: [Phase; 6] = [
+        Phase::Claiming,
+        Phase::Open,
+        Phase::Settling,
+        Phase::Prepared,
+        Phase::Settled,
+        Phase::Ended,
+    ];
 }
 
 /// Phase and deadline, as they are packed: the phase in the low three bits, the deadline's
@@ -105,7 +115,8 @@ pub(super) enum Standing {
 /// One transaction's hold on its ids. See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    token: u64,
+    /// Zero before the ticket is numbered.
+    token: AtomicU64,
     begun: Mono,
     on_end: LeaseEnd,
     word: AtomicU64,
@@ -113,6 +124,12 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    /// A ticket to claim ids with. It is open once it has its token: see [`Ticket::number`].
+    pub(crate) fn claiming(begun: Mono, lease: Option<Duration>, on_end: LeaseEnd) -> Ticket {
+        let deadline = lease.map_or(Mono::NEVER, |lease| begun.after(lease));
+        Ticket::with(0, begun, on_end, Word { phase: Phase::Claiming, deadline })
+    }
+
     /// An open ticket with the fencing token `token`. Without a lease it is open until it is settled.
     pub(crate) fn new(
         token: u64,
@@ -132,12 +149,27 @@ impl Ticket {
 
     fn with(token: u64, begun: Mono, on_end: LeaseEnd, word: Word) -> Ticket {
         let (word, waiters) = (AtomicU64::new(word.pack()), Mutex::new(Waiters::default()));
-        Ticket { token, begun, on_end, word, waiters }
+        Ticket { token: AtomicU64::new(token), begun, on_end, word, waiters }
+    }
+
+    /// Gives it its fencing token, and opens it: the lease counts from `now`.
+    ///
+    /// The token is drawn when all ids are claimed, and no lease ends before. So whoever claims one of
+    /// them afterwards draws a higher one, whichever of the two began first.
+    pub(crate) fn number(&self, token: u64, now: Mono, lease: Option<Duration>) {
+        // Partner: the load in `token`.
+        self.token.store(token, Ordering::Release);
+        let deadline = lease.map_or(Mono::NEVER, |lease| now.after(lease));
+        let claiming = |word: Word| word.phase == Phase::Claiming;
+        let opened = Word { phase: Phase::Open, deadline };
+        // Not if the store was closed meanwhile, which has settled it.
+        let _before = self.change(|word| claiming(word).then_some(opened));
     }
 
     /// The fencing token.
     pub(crate) fn token(&self) -> u64 {
-        self.token
+        // Partner: the store in `number`.
+        self.token.load(Ordering::Acquire)
     }
 
     /// How long ago it began.
@@ -153,7 +185,8 @@ impl Ticket {
     /// When the lease ends, if there is one that can still end.
     pub(super) fn deadline(&self) -> Option<Mono> {
         let word = self.load();
-        (word.phase == Phase::Open && word.deadline != Mono::NEVER).then_some(word.deadline)
+        let can_end = matches!(word.phase, Phase::Claiming | Phase::Open);
+        (can_end && word.deadline != Mono::NEVER).then_some(word.deadline)
     }
 
     /// Takes an open or prepared ticket for settling. From here on its lease cannot end. One
@@ -163,7 +196,7 @@ impl Ticket {
         let before = self.change(|word| match word.phase {
             Phase::Open if word.is_over(now) => word.to(Phase::Ended),
             Phase::Open | Phase::Prepared => word.to(Phase::Settling),
-            Phase::Settling | Phase::Settled | Phase::Ended => None,
+            Phase::Claiming | Phase::Settling | Phase::Settled | Phase::Ended => None,
         });
         self.judge(before, now)
     }
@@ -190,7 +223,7 @@ impl Ticket {
             Phase::Open if word.is_over(now) => word.to(Phase::Ended),
             Phase::Open => Some(Word { deadline: word.deadline.max(now.after(lease)), ..word }),
             // Its lease cannot end any more.
-            Phase::Settling | Phase::Prepared => Some(word),
+            Phase::Claiming | Phase::Settling | Phase::Prepared => Some(word),
             Phase::Settled | Phase::Ended => None,
         });
         self.judge(before, now)
@@ -236,7 +269,7 @@ impl Ticket {
     /// settled ends by itself.
     pub(super) fn close(&self) {
         let closed = self.change(|word| match word.phase {
-            Phase::Open | Phase::Prepared => word.to(Phase::Settled),
+            Phase::Claiming | Phase::Open | Phase::Prepared => word.to(Phase::Settled),
             Phase::Settling | Phase::Settled | Phase::Ended => None,
         });
         if closed.is_ok() {
@@ -256,7 +289,7 @@ impl Ticket {
             Phase::Settled => Standing::Settled,
             Phase::Ended => self.standing_when_ended(),
             _ if word.is_over(now) => self.standing_when_ended(),
-            Phase::Open | Phase::Settling | Phase::Prepared => Standing::Holds,
+            Phase::Claiming | Phase::Open | Phase::Settling | Phase::Prepared => Standing::Holds,
         }
     }
 

@@ -1,8 +1,9 @@
 //! Fencing tokens: numbers that only ever rise, also across reopening.
 //!
 //! A later claim of an id has a higher token than an earlier one, so whoever keeps the highest token
-//! that it has seen can refuse a claimant whose lease ended. Tokens are reserved in the manifest in
-//! blocks, before the first of a block is given out.
+//! that it has seen can refuse a claimant whose lease ended. For that a token is drawn when the ids are
+//! claimed, not before. Tokens are reserved in the manifest in blocks, before the first of a block is
+//! given out.
 
 use crate::error::Result;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};

@@ -108,8 +108,8 @@ impl<'a> ClaimBuilder<'a> {
         let core = store.core();
         core.check_usable()?;
         check_counts(ids.len(), payloads.as_ref().map(Vec::len))?;
-        let now = core.monotonic();
-        let ticket = Arc::new(Ticket::new(core.next_fence()?, now, lease, core.options.lease_end));
+        let ticket = Ticket::claiming(core.monotonic(), lease, core.options.lease_end);
+        let ticket = Arc::new(ticket);
         // Before anything is claimed: from now on no other commit's progress passes these records.
         let progress = source.map_or(Ok(None), |(source, _)| store.progress(source))?.unwrap_or(0);
         let source = source.map(|(source, positions)| Positioned::new(source, positions, progress));
@@ -134,6 +134,7 @@ impl<'a> ClaimBuilder<'a> {
             scratch.moments = each;
             done
         })?;
+        ticket.number(core.next_fence()?, core.monotonic(), lease);
         Ok(claim)
     }
 }
