@@ -1,10 +1,13 @@
 //! Defects of transactions that the model found, each as the few calls that show it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use firstseen::testing::{ManualClock, MemoryDisk};
-use firstseen::{Builder, LeaseEnd, Refusal, Resolution, Store, TimeSource, Timestamp, Verdict};
+use firstseen::testing::{ManualClock, MemoryDisk, Storage};
+use firstseen::{
+    Builder, Error, LeaseEnd, Refusal, Resolution, Store, TimeSource, Timestamp, Verdict,
+};
 
 const DIR: &str = "/s";
 const HOUR: Duration = Duration::from_secs(3600);
@@ -194,4 +197,29 @@ fn progress_of_what_is_prepared_is_locked() {
     assert!(matches!(error, firstseen::Error::Refused(Refusal::SourceLocked { .. })), "{error}");
     prepared.commit().unwrap();
     assert_eq!(store.progress("s").unwrap(), Some(10));
+}
+
+/// The log goes when it is sealed, and before that the state has to be written.
+#[test]
+fn a_disk_that_the_log_has_filled_is_emptied_though_there_is_state() {
+    let world = World::new();
+    let store = world.open();
+    for round in 0..12_u8 {
+        let mut tx = store.begin(&[[round]]).unwrap();
+        tx.put_state([round % 4], vec![round; 1 << 20]);
+        tx.commit().unwrap();
+    }
+    let names = world.disk.list(Path::new(DIR)).unwrap();
+    let len = |name: &String| world.disk.open(&Path::new(DIR).join(name)).unwrap().len().unwrap();
+    world.disk.set_capacity(Some(names.iter().map(len).sum::<u64>() + (8 << 10)));
+    let full = (0..100_u8).find_map(|round| {
+        let mut tx = store.begin(&[[round, 0]]).unwrap();
+        tx.put_state([round % 4], vec![round; 1 << 20]);
+        tx.commit().err()
+    });
+    assert!(matches!(full, Some(Error::DiskFull { .. })), "{full:?}");
+    world.clock.advance(17 * HOUR);
+    store.compact().unwrap();
+    assert!(store.check_and_insert(&["new"]).unwrap()[0].is_new());
+    assert_eq!(store.scan_state("").unwrap().len(), 4);
 }
