@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use firstseen::testing::MemoryDisk;
 use firstseen::{Claim, Error, LeaseEnd, Store, Verdict};
 use tempfile::TempDir;
 use tokio::sync::Barrier;
@@ -173,6 +174,22 @@ async fn the_end_of_a_lease_wakes_those_who_wait() {
         }
         assert!(spawn_blocking(move || late.commit()).await.unwrap().is_err());
     }
+}
+
+/// Upkeep has more to do than leases, and may fail at it.
+#[tokio::test]
+async fn the_end_of_a_lease_is_noticed_though_the_store_has_failed() {
+    let disk = MemoryDisk::new();
+    let store = Store::builder().memory_budget(16 << 20).storage(Arc::new(disk.clone()));
+    let store = store.open("/requests.seen").unwrap();
+    let late =
+        call(&store, |store| store.claim().lease(Duration::from_millis(50)).begin(&["a"]).unwrap())
+            .await;
+    call(&store, |store| store.check_and_insert(&["b"]).unwrap()).await;
+    disk.fail_from(disk.ops(), std::io::ErrorKind::Other);
+    call(&store, |store| assert!(store.check_and_insert(&["c"]).is_err())).await;
+    timeout(NEVER, store.settlement("a")).await.expect("the lease ends");
+    drop(late);
 }
 
 #[tokio::test]

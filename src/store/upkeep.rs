@@ -21,7 +21,7 @@ use crate::window::{Frozen, MemTable};
 /// The longest that an idle store sleeps.
 const NAP_MAX: Duration = Duration::from_secs(3_600);
 /// The shortest: a deadline that is due is done at once, this is for those just ahead.
-const NAP_MIN: Duration = Duration::from_millis(1);
+pub(crate) const NAP_MIN: Duration = Duration::from_millis(1);
 
 /// The state of upkeep. Its lock makes it one writer.
 #[derive(Debug)]
@@ -525,9 +525,7 @@ impl Upkeep {
         };
         let due = expiry.into_iter().chain(rotation).filter(|&at| at > now).min();
         let nap = due.and_then(|at| core.clock.time_until(at)).unwrap_or(NAP_MAX);
-        let mono = core.monotonic();
-        let lease = core.claims.wake_ended(mono).map_or(NAP_MAX, |end| end.since(mono));
-        nap.min(lease).clamp(NAP_MIN, NAP_MAX)
+        nap.clamp(NAP_MIN, NAP_MAX)
     }
 }
 

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::core::Core;
-use super::upkeep::Step;
+use super::upkeep::{NAP_MIN, Step};
 use crate::config::Durability;
 use crate::error::{Error, Result};
 use crate::format::frame::{FrameBuffer, FrameKind};
@@ -154,6 +154,11 @@ fn work(core: &Core) {
             Ok(Step::Idle(nap)) => nap,
             Err(_) => RETRY,
         };
+        // Whatever came of the step, and with no lock held: to wake runs foreign code.
+        let mono = core.monotonic();
+        if let Some(end) = core.claims.wake_ended(mono) {
+            nap = nap.min(end.since(mono).max(NAP_MIN));
+        }
         #[cfg(feature = "metrics")]
         {
             super::metrics::publish(&core.dir, &core.stats());

@@ -156,15 +156,19 @@ impl Claim {
         self.got = claimed;
     }
 
-    /// Adds an id that was handed over to it.
+    /// Adds an id that was handed over to it. Once all are there: [`Claim::complete`].
     pub(super) fn add(&mut self, id: &[u8], fingerprint: Fingerprint, at: Timestamp) {
-        let i = u32::try_from(self.fingerprints.len()).expect("claims are bounded");
         self.raw.push(id);
         self.fingerprints.push(fingerprint);
         self.released.push(false);
         self.got.verdicts.push(Verdict::New);
-        self.fresh = (0..=i).collect();
         self.at = at;
+    }
+
+    /// All ids that were handed over to it are fresh.
+    pub(super) fn complete(&mut self) {
+        let ids = u32::try_from(self.fingerprints.len()).expect("claims are bounded");
+        self.fresh = (0..ids).collect();
     }
 
     /// The verdicts of the batch, in its order. [`Verdict::New`]: claimed by this transaction. Of an

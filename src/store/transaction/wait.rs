@@ -128,6 +128,7 @@ impl Store {
                     resolved += 1;
                 }
             }
+            claim.complete();
             match resolution {
                 Resolution::Done => claim.commit()?,
                 Resolution::Retry => claim.abort(),
