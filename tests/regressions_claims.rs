@@ -1,4 +1,4 @@
-//! Defects of transactions that a review found, each as the few calls that show it.
+//! Defects of claims and of progress, each as the few calls that show it.
 
 use std::cell::RefCell;
 use std::sync::Arc;
