@@ -101,7 +101,8 @@ impl InFlight {
         }
     }
 
-    /// How long ago it was claimed, in whole milliseconds, at most 49 days.
+    /// How long ago it was claimed, in whole milliseconds, at most 49 days; of what was found prepared
+    /// at opening, how long ago that was.
     #[must_use]
     pub fn age(&self) -> Duration {
         Duration::from_millis(self.age.into())

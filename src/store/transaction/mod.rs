@@ -150,6 +150,9 @@ impl Store {
 
     /// What was prepared and is neither committed nor aborted, by token; of this opening and of
     /// earlier ones. After a crash, ask the other system whether it has each token.
+    ///
+    /// That includes what somebody is carrying out right now, of which the other system's "no" is not
+    /// final. So ask before work begins, or settle only tokens whose owner is known to be gone.
     #[must_use]
     pub fn in_doubt(&self) -> Vec<Prepared> {
         let state = lock(&self.core().state);

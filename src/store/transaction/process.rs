@@ -97,8 +97,8 @@ pub enum ProcessError<E> {
         /// What the work said.
         source: E,
     },
-    /// The store failed or refused. Nothing of the batch that it stopped in is kept; batches of the
-    /// call before that one are.
+    /// The store failed or refused. Nothing of the batch that it stopped in is kept, unless it is
+    /// [`Error::OutcomeUnknown`]; batches of the call before that one are.
     Store(Error),
 }
 
