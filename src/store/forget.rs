@@ -59,6 +59,8 @@ impl Core {
                 None => segment.release(reserved),
             }
         };
+        // It may be a little ahead, and a reopen goes by the frame.
+        self.clock.advance(now);
         self.acknowledge(lsn)?;
         Ok(known.len() as u64)
     }
