@@ -169,7 +169,7 @@ fn commit_against_a_takeover(on_end: LeaseEnd) {
             }
             Take::Held(Held::Unknown { token: 1, .. }) if on_end == LeaseEnd::Block => {
                 assert_eq!(committed, Err(Refusal::Ended { by: Duration::ZERO }));
-                assert_eq!(world.claims.resolve(ID, LATE, |token| token), Some(1));
+                assert_eq!(world.claims.hand_over(ID, &ticket(3, on_end), LATE), Some(1));
             }
             other => panic!("{other:?} while {committed:?}"),
         }
