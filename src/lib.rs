@@ -241,6 +241,7 @@
 //! | `metrics` | no | the counters of [`Stats`], exported through the `metrics` facade |
 //! | `testing` | no | doors for this crate's own tests and benches; no part of the interface |
 
+mod backend;
 mod claim;
 mod compaction;
 mod config;

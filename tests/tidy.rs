@@ -11,6 +11,7 @@ const FLOORS: &[(bool, &[&str])] = &[
     (true, &["error", "time", "key", "verdict", "config", "sync"]),
     (false, &["sys", "mem", "format"]),
     (false, &["identity", "filter", "index", "log", "run"]),
+    (false, &["backend"]),
     (false, &["window", "compaction", "claim", "state"]),
     (false, &["store"]),
     (true, &["lib", "offline"]),

@@ -1,117 +1,118 @@
 //! Several runs of a generation in, one run out, a step at a time: first the records, then what is
 //! kept with their ids.
 
-use super::seal::RunTarget;
+use std::sync::Arc;
+
+use super::seal::CHUNK;
+use crate::backend::{RunSink, RunTarget, Sealed, Vault};
 use crate::error::Result;
 use crate::key::Fingerprint;
-use crate::run::{Merge, Run, RunWriter, ValuesMerge};
-use crate::sync::Arc;
+use crate::run::{LatestValues, Merge};
 
 /// Records of a step: some tens of milliseconds.
 const STEP: usize = 1 << 19;
+/// Bytes of what is kept with ids that a step writes, about: some tens of milliseconds.
+pub(super) const VALUES_STEP: usize = 8 << 20;
 
-/// A merge under way.
+/// A merge under way. One that is not finished leaves nothing behind that counts.
 #[derive(Debug)]
 pub(crate) struct Merging {
-    inputs: Vec<Arc<Run>>,
-    target: RunTarget,
+    inputs: Vec<Arc<dyn Sealed>>,
+    sink: Option<Box<dyn RunSink>>,
     stage: Stage,
+    /// The last id that was written in this stage.
+    last: Option<Fingerprint>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Records {
-        writer: Box<RunWriter>,
-        /// The last record that was written.
-        last: Option<Fingerprint>,
-    },
-    Values(ValuesMerge),
-    /// The files are complete.
+    Records,
+    Values,
     Written,
-    /// The run is open: its files belong to whoever has it.
-    Done,
 }
 
 impl Merging {
     /// Starts to merge `inputs`, runs of one generation, into a new run.
-    pub(crate) fn start(inputs: Vec<Arc<Run>>, target: RunTarget) -> Result<Merging> {
-        let expected = inputs.iter().map(|run| run.records()).sum();
-        let writer = Box::new(target.start(expected)?);
-        let stage = Stage::Records { writer, last: None };
-        Ok(Merging { inputs, target, stage })
+    pub(crate) fn start(
+        inputs: Vec<Arc<dyn Sealed>>,
+        vault: &dyn Vault,
+        target: RunTarget,
+    ) -> Result<Merging> {
+        let sink = Some(vault.start_run(target)?);
+        Ok(Merging { inputs, sink, stage: Stage::Records, last: None })
     }
 
     /// The runs that are merged.
-    pub(crate) fn inputs(&self) -> &[Arc<Run>] {
+    pub(crate) fn inputs(&self) -> &[Arc<dyn Sealed>] {
         &self.inputs
     }
 
     /// Writes some more; the finished run once all is written. After an error the merge cannot go on.
-    pub(crate) fn step(&mut self) -> Result<Option<Arc<Run>>> {
-        match &mut self.stage {
-            Stage::Records { writer, last } => {
-                if write_records(&self.inputs, writer, last)? {
-                    self.finish_records()?;
-                }
+    pub(crate) fn step(&mut self) -> Result<Option<Arc<dyn Sealed>>> {
+        let sink = self.sink.as_deref_mut().expect("a finished merge takes no steps");
+        let next = match self.stage {
+            Stage::Records if !write_records(&self.inputs, sink, &mut self.last)? => {
+                return Ok(None);
             }
-            Stage::Values(merge) => {
-                if merge.step()?.is_some() {
-                    self.stage = Stage::Written;
-                }
+            Stage::Records if self.inputs.iter().any(|run| run.values() > 0) => Stage::Values,
+            Stage::Values if !write_values(&self.inputs, sink, &mut self.last)? => {
+                return Ok(None);
             }
-            Stage::Written | Stage::Done => unreachable!("a finished merge takes no steps"),
-        }
-        let Stage::Written = self.stage else {
-            return Ok(None);
+            Stage::Records | Stage::Values => Stage::Written,
+            Stage::Written => unreachable!("a finished merge takes no steps"),
         };
-        let run = self.target.open(self.inputs.iter().any(|run| run.values().is_some()))?;
-        self.stage = Stage::Done;
-        Ok(Some(run))
-    }
-
-    fn finish_records(&mut self) -> Result<()> {
-        let Stage::Records { writer, .. } = std::mem::replace(&mut self.stage, Stage::Written)
-        else {
-            unreachable!("records are finished once");
-        };
-        writer.finish()?;
-        let values: Vec<_> = self.inputs.iter().filter_map(|run| run.values().cloned()).collect();
-        if !values.is_empty() {
-            self.stage = Stage::Values(ValuesMerge::start(values, self.target.start_values()?));
+        (self.stage, self.last) = (next, None);
+        match next {
+            Stage::Written => self.sink.take().expect("it was there just now").finish().map(Some),
+            _ => Ok(None),
         }
-        Ok(())
     }
 }
 
 /// Writes some of the records after `last`; `true` once all are written.
 fn write_records(
-    inputs: &[Arc<Run>],
-    writer: &mut RunWriter,
+    inputs: &[Arc<dyn Sealed>],
+    sink: &mut dyn RunSink,
     last: &mut Option<Fingerprint>,
 ) -> Result<bool> {
     let from = last.map_or(0, |last| last.hi);
-    let cursors = inputs.iter().map(|run| run.cursor_from(from)).collect();
-    let mut written = 0;
-    for record in Merge::new(cursors)? {
-        let (id, tick) = record?;
-        if last.is_some_and(|last| id <= last) {
-            continue;
+    let mut merge = Merge::new(inputs.iter().map(|run| run.in_order_from(from)).collect())?;
+    let (mut chunk, mut written) = (Vec::with_capacity(CHUNK), 0);
+    while written < STEP {
+        chunk.clear();
+        while chunk.len() < CHUNK
+            && let Some(record) = merge.next().transpose()?
+        {
+            if last.is_none_or(|last| record.0 > last) {
+                chunk.push(record);
+            }
         }
-        writer.push(id, tick)?;
+        let Some(&(id, _)) = chunk.last() else {
+            return Ok(true);
+        };
+        sink.push(&chunk)?;
         *last = Some(id);
-        written += 1;
-        if written == STEP {
+        written += chunk.len();
+    }
+    Ok(false)
+}
+
+/// Writes some of what is kept with ids after `last`, of each id the latest; `true` once all is written.
+fn write_values(
+    inputs: &[Arc<dyn Sealed>],
+    sink: &mut dyn RunSink,
+    last: &mut Option<Fingerprint>,
+) -> Result<bool> {
+    let values = inputs.iter().map(|run| run.values_after(*last)).collect();
+    let mut written = 0;
+    for entry in LatestValues::new(values)? {
+        let (id, value) = entry?;
+        sink.push_value(id, &value)?;
+        *last = Some(id);
+        written += value.entry_len();
+        if written >= VALUES_STEP {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-/// A merge that was not finished leaves nothing behind.
-impl Drop for Merging {
-    fn drop(&mut self) {
-        if !matches!(self.stage, Stage::Done) {
-            self.target.abandon();
-        }
-    }
 }

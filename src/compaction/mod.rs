@@ -26,4 +26,4 @@ mod tests;
 pub(crate) use merge::Merging;
 pub(crate) use plan::{RunInfo, plan_merge};
 pub(crate) use refresh::Refresh;
-pub(crate) use seal::RunTarget;
+pub(crate) use seal::write_run;

@@ -5,9 +5,9 @@
 //! new content holds every live id, and so does the old one; a reader that sees a mixture misses
 //! none.
 
+use crate::backend::Sealed;
 use crate::error::Result;
 use crate::filter::{RangeBuilder, WindowFilter};
-use crate::run::Run;
 use crate::sync::Arc;
 
 /// Ids of a step, about: some tens of milliseconds.
@@ -33,7 +33,7 @@ impl Refresh {
     }
 
     /// Rebuilds the next range out of `runs`, which must be all live runs; `true` at the end.
-    pub(crate) fn step(&mut self, runs: &[Arc<Run>]) -> Result<bool> {
+    pub(crate) fn step(&mut self, runs: &[std::sync::Arc<dyn Sealed>]) -> Result<bool> {
         let records: u64 = runs.iter().map(|run| run.records()).sum();
         let blocks = self.target.blocks();
         let share = u128::from(blocks) * u128::from(STEP) / u128::from(records.max(STEP));
@@ -41,7 +41,7 @@ impl Refresh {
         let his = self.target.hi_range(self.next..end);
         self.builder.start(self.next..end);
         for run in runs {
-            for record in run.cursor_from(*his.start()) {
+            for record in run.in_order_from(*his.start()) {
                 let (id, _) = record?;
                 if id.hi > *his.end() {
                     break;

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use super::{Merging, RunTarget};
+use super::{Merging, write_run};
+use crate::backend::mapped::MappedVault;
+use crate::backend::{RunTarget, Sealed, Vault};
 use crate::error::Result;
 use crate::format::value::Value;
 use crate::key::Fingerprint;
-use crate::run::{ReadMode, Run};
-use crate::sync::Arc;
+use crate::run::ReadMode;
 use crate::sys::Storage;
 use crate::testing::MemoryDisk;
 use crate::time::{Ticks, Timestamp};
@@ -18,16 +20,13 @@ const DIR: &str = "/s";
 
 type Values = Vec<(Fingerprint, Value)>;
 
-fn target(disk: &MemoryDisk, number: u64) -> RunTarget {
-    RunTarget {
-        storage: std::sync::Arc::new(disk.clone()),
-        dir: PathBuf::from(DIR),
-        store: [0x5a; 16],
-        number,
-        generation: 1,
-        ticks: Ticks { base: Timestamp::MIN, micros: 1 },
-        read_mode: ReadMode::default(),
-    }
+fn vault(disk: &MemoryDisk) -> MappedVault {
+    MappedVault::new(Arc::new(disk.clone()), Path::new(DIR), [0x5a; 16], ReadMode::default())
+}
+
+fn target(number: u64) -> RunTarget {
+    let ticks = Ticks { base: Timestamp::MIN, micros: 1 };
+    RunTarget { number, generation: 1, ticks, expected: 1_000 }
 }
 
 fn disk() -> MemoryDisk {
@@ -49,13 +48,13 @@ fn values(number: u64, each: usize, outcome: usize) -> Values {
     (0..1_000).step_by(each).map(value).collect()
 }
 
-fn write(disk: &MemoryDisk, number: u64, values: Values) -> Result<Arc<Run>> {
+fn write(disk: &MemoryDisk, number: u64, values: Values) -> Result<Arc<dyn Sealed>> {
     let records = (0..1_000).map(|n| (id(number, n), number as u8));
-    target(disk, number).write(1_000, records, values)
+    write_run(&vault(disk), target(number), records, &values)
 }
 
-fn kept(run: &Run) -> Values {
-    run.values().map_or_else(Vec::new, |values| values.cursor().map(Result::unwrap).collect())
+fn kept(run: &dyn Sealed) -> Values {
+    run.values_after(None).map(Result::unwrap).collect()
 }
 
 fn names(disk: &MemoryDisk) -> BTreeSet<String> {
@@ -67,18 +66,17 @@ fn a_run_and_its_values_are_durable_when_they_are_written() {
     for given in [values(1, 7, 30), Vec::new()] {
         let disk = disk();
         let run = write(&disk, 1, given.clone()).unwrap();
-        assert_eq!(kept(&run), given);
-        assert_eq!(run.total_bytes(), run.bytes() + run.values_bytes());
+        assert_eq!(kept(&*run), given);
         assert_eq!(
-            (names(&disk).len(), run.values_bytes() == 0),
+            (names(&disk).len(), run.entry().values == 0),
             match given.len() {
                 0 => (1, true),
                 _ => (2, false),
             }
         );
         let disk = disk.crash();
-        let again = target(&disk, 1).open(!given.is_empty()).unwrap();
-        assert_eq!((again.records(), kept(&again)), (1_000, given.clone()));
+        let again = vault(&disk).open_run(&run.entry()).unwrap();
+        assert_eq!((again.records(), kept(&*again)), (1_000, given.clone()));
     }
 }
 
@@ -96,7 +94,7 @@ fn a_run_that_could_not_be_written_leaves_nothing() {
             let disk = disk();
             disk.fail_at(failing, kind);
             match write(&disk, 1, values(1, 7, 3_000)) {
-                Ok(run) => assert_eq!(kept(&run).len(), 143),
+                Ok(run) => assert_eq!(kept(&*run).len(), 143),
                 Err(_) => {
                     failed += 1;
                     assert_eq!(names(&disk).len(), 0, "operation {failing}");
@@ -112,14 +110,14 @@ fn what_a_failed_write_left_is_not_taken_for_values() {
     let disk = disk();
     write(&disk, 1, values(1, 7, 30)).unwrap();
     let run = write(&disk, 1, Vec::new()).unwrap();
-    assert_eq!((kept(&run), names(&disk).len()), (Vec::new(), 1));
+    assert_eq!((kept(&*run), names(&disk).len()), (Vec::new(), 1));
 }
 
 /// Four runs, one of them without values.
-fn inputs(disk: &MemoryDisk) -> (Vec<Arc<Run>>, Values) {
+fn inputs(disk: &MemoryDisk) -> (Vec<Arc<dyn Sealed>>, Values) {
     let values = [1, 2, 3, 4].map(|run| match run {
         2 => Vec::new(),
-        _ => values(run, run as usize, 4_500),
+        _ => values(run, run as usize, 9_000),
     });
     let runs = (1..).zip(&values).map(|(run, values)| write(disk, run, values.clone()).unwrap());
     let runs = runs.collect();
@@ -128,7 +126,7 @@ fn inputs(disk: &MemoryDisk) -> (Vec<Arc<Run>>, Values) {
     (runs, all)
 }
 
-fn merge(merging: &mut Merging) -> Result<(Arc<Run>, usize)> {
+fn merge(merging: &mut Merging) -> Result<(Arc<dyn Sealed>, usize)> {
     for steps in 1.. {
         if let Some(run) = merging.step()? {
             return Ok((run, steps));
@@ -141,23 +139,23 @@ fn merge(merging: &mut Merging) -> Result<(Arc<Run>, usize)> {
 fn merged_runs_keep_all_values_in_steps() {
     let disk = disk();
     let (runs, all) = inputs(&disk);
-    let mut merging = Merging::start(runs, target(&disk, 9)).unwrap();
+    let mut merging = Merging::start(runs, &vault(&disk), target(9)).unwrap();
     let (run, steps) = merge(&mut merging).unwrap();
-    assert_eq!((run.records(), steps), (4_000, 2));
-    assert!(kept(&run) == all);
+    assert_eq!((run.records(), steps), (4_000, 3));
+    assert!(kept(&*run) == all);
     drop(merging);
     assert_eq!(names(&disk).len(), 4 + 3 + 2);
-    let again = target(&disk.crash(), 9).open(true).unwrap();
-    assert!(kept(&again) == all);
+    let again = vault(&disk.crash()).open_run(&run.entry()).unwrap();
+    assert!(kept(&*again) == all);
 }
 
 #[test]
 fn merged_runs_without_values_have_none() {
     let disk = disk();
     let runs = vec![write(&disk, 1, Vec::new()).unwrap(), write(&disk, 2, Vec::new()).unwrap()];
-    let (run, steps) = merge(&mut Merging::start(runs, target(&disk, 9)).unwrap()).unwrap();
+    let (run, steps) = merge(&mut Merging::start(runs, &vault(&disk), target(9)).unwrap()).unwrap();
     assert_eq!((run.records(), steps), (2_000, 1));
-    assert!(run.values().is_none());
+    assert_eq!(run.values(), 0);
     assert_eq!(names(&disk).len(), 3);
 }
 
@@ -167,7 +165,7 @@ fn a_merge_that_is_given_up_leaves_nothing() {
         let disk = disk();
         let (runs, _) = inputs(&disk);
         let before = disk.ops();
-        merge(&mut Merging::start(runs, target(&disk, 9)).unwrap()).unwrap();
+        merge(&mut Merging::start(runs, &vault(&disk), target(9)).unwrap()).unwrap();
         before..disk.ops()
     };
     for failing in whole {
@@ -175,14 +173,14 @@ fn a_merge_that_is_given_up_leaves_nothing() {
         let (runs, _) = inputs(&disk);
         let before = names(&disk);
         disk.fail_at(failing, ErrorKind::Other);
-        let merged = Merging::start(runs, target(&disk, 9)).and_then(|mut m| merge(&mut m));
+        let merged = Merging::start(runs, &vault(&disk), target(9)).and_then(|mut m| merge(&mut m));
         assert!(merged.is_ok() || names(&disk) == before, "operation {failing}");
     }
     for steps in 0..2 {
         let disk = disk();
         let (runs, _) = inputs(&disk);
         let before = names(&disk);
-        let mut merging = Merging::start(runs, target(&disk, 9)).unwrap();
+        let mut merging = Merging::start(runs, &vault(&disk), target(9)).unwrap();
         (0..steps).for_each(|_| assert!(merging.step().unwrap().is_none()));
         drop(merging);
         assert_eq!(names(&disk), before, "after {steps} steps");

@@ -6,6 +6,7 @@ use loom::thread;
 
 use super::{Log, Need, Segment, replay};
 use crate::format::frame::{FrameBuffer, FrameKind};
+use crate::format::segment::SegmentHeader;
 use crate::key::Fingerprint;
 use crate::sync::Arc;
 use crate::sys::Storage;
@@ -27,7 +28,11 @@ impl World {
         let (disk, dir) = (MemoryDisk::new(), Path::new(DIR));
         disk.create_dir(dir).unwrap();
         let ticks = Ticks { base: Timestamp::MIN, micros: 1 };
-        let segment = Arc::new(Segment::create(&disk, dir, [7; 16], 1, 1, ticks).unwrap());
+        let path = dir.join("segment");
+        let file = disk.create(&path).unwrap();
+        let header =
+            SegmentHeader { store: [7; 16], number: 1, generation: 1, ticks, previous_len: 0 };
+        let segment = Arc::new(Segment::new(file, path, header).unwrap());
         let log = Log::new(need == Need::Synced);
         let header = log.activate(&segment, 0);
         log.wait(header, need).unwrap();

@@ -1,13 +1,11 @@
 //! One file of the log, and the room set aside in it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::format::segment::{BYTES as HEADER, SegmentHeader};
-use crate::format::{StoreId, names};
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
-use crate::sys::{File, Storage};
-use crate::time::Ticks;
+use crate::sys::File;
 
 /// Room is set aside in steps that double from the first to the second of these.
 const STEP_MIN: u64 = 1 << 20;
@@ -36,21 +34,14 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Creates segment `number` with some room, and makes its name durable.
-    pub(crate) fn create(
-        storage: &dyn Storage,
-        dir: &Path,
-        store: StoreId,
-        number: u64,
-        generation: u64,
-        ticks: Ticks,
+    /// The segment that will begin with `header`, in a new, empty file, with some room.
+    pub(crate) fn new(
+        file: Box<dyn File>,
+        path: PathBuf,
+        header: SegmentHeader,
     ) -> Result<Segment> {
-        let path = names::segment(dir, number);
-        // One of this number that is there was left by a creation that failed.
-        let _ = storage.remove(&path);
-        let file = storage.create(&path).map_err(|e| Error::io("create", &path, e))?;
         let segment = Segment {
-            header: SegmentHeader { store, number, generation, ticks, previous_len: 0 },
+            header,
             path,
             file,
             free: AtomicU64::new(0),
@@ -59,14 +50,7 @@ impl Segment {
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
         };
-        let made = segment
-            .extend(HEADER as u64)
-            .and_then(|()| storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e)));
-        if let Err(error) = made {
-            // The name may stay: an empty segment is harmless and removed at the next opening.
-            let _ = storage.remove(&segment.path);
-            return Err(error);
-        }
+        segment.extend(HEADER as u64)?;
         Ok(segment)
     }
 

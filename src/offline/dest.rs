@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::backend::Vault;
+use crate::backend::mapped::MappedVault;
 use crate::error::{Error, Result};
 use crate::format::manifest::Manifest;
-use crate::format::names;
 use crate::format::superblock::Superblock;
+use crate::format::{StoreId, names};
+use crate::run::ReadMode;
 use crate::store::catalog::{Catalog, write_file};
 use crate::sys::{Lock, Storage, disk};
 
@@ -53,6 +56,12 @@ impl<'a> Dest<'a> {
 
     pub(super) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Where the store, by its name, keeps its log and its runs.
+    pub(super) fn vault(&self, store: &StoreId) -> Result<Arc<dyn Vault>> {
+        let storage = Arc::clone(self.storage);
+        Ok(Arc::new(MappedVault::new(storage, &self.dir, *store, ReadMode::default())))
     }
 
     /// Makes a store of the data that is there, their contents being durable.

@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::backend::mapped::{check_run, check_values, list_segments};
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::superblock::Superblock;
@@ -14,7 +15,7 @@ use crate::format::{self, StoreId, names};
 use crate::run::{Run, Values};
 use crate::state::State;
 use crate::store::catalog::read_whole;
-use crate::store::layout::{check_run, check_values, list_segments, read_manifest, read_store};
+use crate::store::layout::{read_manifest, read_store};
 use crate::sys::{File, Storage};
 
 /// How often one starts over before giving up. Manifests are written some times a second at most,

@@ -6,6 +6,7 @@ use super::log::measure;
 use super::snapshot::{
     Files, RunFile, SegmentFile, Snapshot, StateFile, ValuesFile, open_if_there,
 };
+use crate::backend::mapped::check_run;
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::manifest::Manifest;
@@ -17,7 +18,7 @@ use crate::log::{Content, Tail, records_of, replay_prefix};
 use crate::run::Run;
 use crate::store::catalog::read_file;
 use crate::store::chain::Chain;
-use crate::store::layout::{check_run, identity_of, read_segment_header, time_source_of};
+use crate::store::layout::{identity_of, read_segment_header, time_source_of};
 use crate::sys::{Storage, read_exact_at};
 use crate::time::Ticks;
 

@@ -61,6 +61,17 @@ impl<'a> Cursor<'a> {
         Ok(None)
     }
 
+    /// Appends the next records to `out`: what is left of the page under way, or the next page. Nothing
+    /// at the end.
+    pub(crate) fn next_chunk(&mut self, out: &mut Vec<Record>) -> Result<()> {
+        if self.at == self.decoded.len() {
+            out.extend(self.refill()?);
+        }
+        out.extend_from_slice(&self.decoded[self.at..]);
+        self.at = self.decoded.len();
+        Ok(())
+    }
+
     fn decode_page(&mut self) -> Result<()> {
         let run = self.run;
         let offset = run.page_offset(self.page);

@@ -60,7 +60,7 @@ pub(crate) use cursor::Cursor;
 pub(crate) use merge::{Merge, Sorted};
 pub use reader::ReadMode;
 pub(crate) use reader::Run;
-pub(crate) use values::{LatestValues, Values, ValuesMerge, ValuesWriter};
+pub(crate) use values::{LatestValues, Values, ValuesWriter};
 pub(crate) use writer::RunWriter;
 
 /// An id as a run keeps it: its fingerprint, and the tick in which it was first seen.

@@ -100,11 +100,6 @@ impl Run {
         self.values.as_ref().map_or(0, |values| values.bytes())
     }
 
-    /// Length of both files.
-    pub(crate) fn total_bytes(&self) -> u64 {
-        self.len + self.values_bytes()
-    }
-
     /// Whether `fingerprint` may be in the run; `false` is certain.
     #[inline]
     pub(crate) fn filter_may_contain(&self, fingerprint: Fingerprint) -> Result<bool> {

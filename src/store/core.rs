@@ -11,6 +11,7 @@ use super::options::Options;
 use super::rotation::Rotation;
 use super::transaction::{Fences, InDoubt, LoggedState, Positions};
 use super::upkeep::Upkeep;
+use crate::backend::Vault;
 use crate::claim::Claims;
 use crate::config::Durability;
 use crate::error::{Error, Result};
@@ -31,6 +32,8 @@ pub(crate) struct Core {
     pub(crate) dir: PathBuf,
     pub(crate) store: StoreId,
     pub(crate) options: Options,
+    /// Where segments and runs are kept.
+    pub(crate) vault: std::sync::Arc<dyn Vault>,
     pub(crate) identity: Identity,
     pub(crate) window: Duration,
     pub(crate) clock: StoreClock,
@@ -126,6 +129,13 @@ impl Core {
             next_generation: lock(&self.rotation).next_generation,
             forgotten,
         })
+    }
+
+    /// Removes a segment that no list names any more. It is removed at the next opening if not now.
+    pub(crate) fn remove_segment(&self, number: u64) {
+        if let Err(error) = self.vault.remove_segment(number) {
+            tracing::warn!(number, %error, "cannot remove a segment");
+        }
     }
 
     /// Removes a file that no list names any more. It is removed at the next opening if not now.

@@ -4,14 +4,13 @@ use std::path::Path;
 
 use super::catalog::read_file;
 use crate::config::TimeSource;
-use crate::error::{Corruption, Error, Result};
-use crate::format::manifest::{Manifest, RunEntry};
+use crate::error::{Error, Result};
+use crate::format::manifest::Manifest;
 use crate::format::segment::{BYTES as HEADER, SegmentHeader};
 use crate::format::snapshot::Snapshot;
 use crate::format::superblock::Superblock;
 use crate::format::{StoreId, names};
 use crate::identity::IdentityKind;
-use crate::run::{Run, Values};
 use crate::state::State;
 use crate::sys::{File, Storage};
 
@@ -67,51 +66,6 @@ pub(crate) fn time_source_of(manifest: &Manifest) -> Result<TimeSource> {
         option: "time",
         reason: format!("the store has number {}, unknown", manifest.time_source),
     })
-}
-
-/// Checks that an open run is the one that the manifest lists.
-pub(crate) fn check_run(run: &Run, path: &Path, entry: &RunEntry) -> Result<()> {
-    if (run.records(), run.bytes(), run.spec().generation)
-        == (entry.records, entry.bytes, entry.generation)
-    {
-        return Ok(());
-    }
-    let say = |records, bytes, generation| {
-        format!("{records} records of generation {generation} in {bytes} bytes")
-    };
-    Err(Error::from(Corruption {
-        path: path.to_path_buf(),
-        offset: 0,
-        what: "run",
-        expected: say(entry.records, entry.bytes, entry.generation),
-        found: say(run.records(), run.bytes(), run.spec().generation),
-    }))
-}
-
-/// Checks that open values are those that the manifest lists beside a run.
-pub(crate) fn check_values(values: &Values, path: &Path, entry: &RunEntry) -> Result<()> {
-    if values.bytes() == entry.values {
-        return Ok(());
-    }
-    Err(Error::from(Corruption {
-        path: path.to_path_buf(),
-        offset: 0,
-        what: "values file",
-        expected: format!("{} bytes", entry.values),
-        found: format!("{} bytes", values.bytes()),
-    }))
-}
-
-/// The numbers of the segments from `first` on that are there, ascending.
-pub(crate) fn list_segments(storage: &dyn Storage, dir: &Path, first: u64) -> Result<Vec<u64>> {
-    let entries = storage.list(dir).map_err(|e| Error::io("read", dir, e))?;
-    let number = |name: &String| match names::parse(name) {
-        names::Kind::Segment(number) => Some(number),
-        _ => None,
-    };
-    let mut numbers: Vec<u64> = entries.iter().filter_map(number).filter(|&n| n >= first).collect();
-    numbers.sort_unstable();
-    Ok(numbers)
 }
 
 /// Reads the header of a segment; `None` if the segment was created and never written.

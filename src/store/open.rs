@@ -19,24 +19,25 @@ use std::time::{Duration, Instant};
 
 use super::catalog::{Catalog, write_file};
 use super::core::Core;
-use super::layout::{check_run, check_values, identity_of, read_state, read_store, time_source_of};
+use super::layout::{identity_of, read_state, read_store, time_source_of};
 use super::options::{DEFAULT_WINDOW, Options};
 use super::recover::{Base, Replayed, remove_dropped, replay_log};
 use super::rotation::Rotation;
 use super::transaction::{Fences, InDoubt, LoggedState, Positions};
 use super::upkeep::{Upkeep, filter_size};
+use crate::backend::mapped::MappedVault;
+use crate::backend::{Sealed, Vault};
 use crate::claim::{Claims, Mono, Ticket};
 use crate::config::{Durability, TimeSource};
 use crate::error::{Error, Result};
 use crate::filter::WindowFilter;
 use crate::format::commit::Item;
 use crate::format::manifest::{Manifest, RunEntry};
+use crate::format::names;
 use crate::format::superblock::Superblock;
-use crate::format::{StoreId, names};
 use crate::identity::{Identity, IdentityKind, random_key};
 use crate::index::Table;
 use crate::log::{Log, Lsn};
-use crate::run::{Run, Values};
 use crate::state::State;
 use crate::sync::gate::Gate;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex};
@@ -109,8 +110,15 @@ impl Core {
         storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         let kept = catalog.manifest.clone();
         check_kept(&mut catalog.manifest, &superblock, &options)?;
-        recovery.removed_files = remove_leftovers(dir, &options, &catalog.manifest)?;
-        let runs = open_runs(dir, &options, &superblock.store, &mut catalog, &mut recovery)?;
+        let vault: std::sync::Arc<dyn Vault> = std::sync::Arc::new(MappedVault::new(
+            std::sync::Arc::clone(&storage),
+            dir,
+            superblock.store,
+            options.read_mode,
+        ));
+        recovery.removed_files = vault.remove_leftovers(&catalog.manifest)?
+            + remove_leftovers(dir, &options, &catalog.manifest)?;
+        let runs = open_runs(&*vault, &options, &mut catalog, &mut recovery)?;
         let forgotten = Forgotten::restore(&catalog.manifest.forgotten);
         // As full as a table can be: `active_ids` bounds what is filled from now on.
         let limit = Table::capacity(Core::bucket_bits(&options));
@@ -122,10 +130,9 @@ impl Core {
             bucket_bits: Core::bucket_bits(&options),
         };
         let id = superblock.store;
-        let replayed =
-            replay_log(&*storage, dir, &id, &catalog.manifest, &mut base, &mut recovery)?;
+        let replayed = replay_log(&*vault, &id, &catalog.manifest, &mut base, &mut recovery)?;
         let clock = check_clock(&options, &catalog.manifest, &replayed, &mut recovery)?;
-        remove_dropped(&*storage, dir, &replayed, &mut catalog, &mut recovery)?;
+        remove_dropped(&*vault, &replayed, &mut catalog, &mut recovery)?;
         if (catalog.manifest.window, catalog.manifest.slices, catalog.manifest.complete_since)
             != (kept.window, kept.slices, kept.complete_since)
         {
@@ -137,6 +144,7 @@ impl Core {
             options,
             superblock,
             catalog,
+            vault,
             runs,
             forgotten,
             state,
@@ -256,21 +264,15 @@ fn check_kept(manifest: &mut Manifest, superblock: &Superblock, options: &Option
     Ok(())
 }
 
-/// Removes runs that the manifest does not list, segments that runs have replaced, and a manifest
-/// that was not finished.
+/// Removes state files that the manifest does not name, and a manifest that was not finished.
 fn remove_leftovers(dir: &Path, options: &Options, manifest: &Manifest) -> Result<u64> {
     let entries = options.storage.list(dir).map_err(|e| Error::io("read", dir, e))?;
     let mut removed = 0;
     for name in entries {
         let left_over = match names::parse(&name) {
-            names::Kind::Run(number) => manifest.runs.iter().all(|run| run.number != number),
-            names::Kind::Values(number) => {
-                manifest.runs.iter().all(|run| run.number != number || run.values == 0)
-            }
-            names::Kind::Segment(number) => number < manifest.first_segment,
             names::Kind::Fixed => name == names::MANIFEST_NEW,
             names::Kind::State(number) => number != manifest.state,
-            names::Kind::Foreign => false,
+            _ => false,
         };
         if left_over {
             let path = dir.join(&name);
@@ -283,45 +285,24 @@ fn remove_leftovers(dir: &Path, options: &Options, manifest: &Manifest) -> Resul
 
 /// Opens all runs, youngest first.
 fn open_runs(
-    dir: &Path,
+    vault: &dyn Vault,
     options: &Options,
-    store: &StoreId,
     catalog: &mut Catalog,
     recovery: &mut Recovery,
-) -> Result<Vec<Arc<Run>>> {
+) -> Result<Vec<std::sync::Arc<dyn Sealed>>> {
     let mut runs = Vec::new();
     let mut missing: Vec<RunEntry> = Vec::new();
     for entry in catalog.manifest.runs.iter().rev() {
-        match open_run(dir, options, store, entry) {
+        match vault.open_run(entry) {
             Err(Error::WindowIncomplete { .. }) if options.accept_incomplete => {
                 missing.push(*entry);
             }
-            opened => runs.push(Arc::new(opened?)),
+            opened => runs.push(opened?),
         }
     }
     accept_missing(&mut catalog.manifest, &missing);
     recovery.missing_runs = missing.len() as u64;
     Ok(runs)
-}
-
-/// Opens a run and the values beside it.
-fn open_run(dir: &Path, options: &Options, store: &StoreId, entry: &RunEntry) -> Result<Run> {
-    let open = |path: &Path| match options.storage.open(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            Err(Error::WindowIncomplete { missing: path.to_path_buf() })
-        }
-        opened => opened.map_err(|e| Error::io("open", path, e)),
-    };
-    let path = names::run(dir, entry.number);
-    let run = Run::open(open(&path)?, path.clone(), store, entry.number, options.read_mode)?;
-    check_run(&run, &path, entry)?;
-    if entry.values == 0 {
-        return Ok(run);
-    }
-    let path = names::values(dir, entry.number);
-    let values = Values::open(open(&path)?, path.clone(), store, entry.number)?;
-    check_values(&values, &path, entry)?;
-    Ok(run.with_values(values))
 }
 
 /// Strikes missing runs from the manifest; what was seen before their generations' ends is unknown.
@@ -370,7 +351,8 @@ struct Parts<'a> {
     options: Options,
     superblock: Superblock,
     catalog: Catalog,
-    runs: Vec<Arc<Run>>,
+    vault: std::sync::Arc<dyn Vault>,
+    runs: Vec<std::sync::Arc<dyn Sealed>>,
     forgotten: Forgotten,
     state: State,
     replayed: Replayed,
@@ -427,6 +409,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
     Ok(Core {
         dir: dir.to_path_buf(),
         store: superblock.store,
+        vault: parts.vault,
         identity: Identity::new(kind, superblock.key),
         window,
         clock,

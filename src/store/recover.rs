@@ -9,19 +9,19 @@ use std::path::Path;
 
 use super::catalog::Catalog;
 use super::chain::Chain;
-use super::layout::{list_segments, read_segment_header};
+use super::layout::read_segment_header;
 use super::open::Recovery;
 use super::transaction::keep_values;
+use crate::backend::Vault;
 use crate::error::{Error, Result};
+use crate::format::StoreId;
 use crate::format::frame::{FrameHeader, FrameKind};
 use crate::format::manifest::Manifest;
 use crate::format::segment::SegmentHeader;
-use crate::format::{StoreId, names};
 use crate::index::Table;
 use crate::key::Fingerprint;
 use crate::log::{Content, records_of, replay};
 use crate::state::State;
-use crate::sys::Storage;
 use crate::time::Timestamp;
 use crate::window::{Forgotten, MemTable};
 
@@ -54,8 +54,7 @@ pub(crate) struct Base<'a> {
 
 /// Replays all segments that the manifest's runs have not replaced.
 pub(crate) fn replay_log(
-    storage: &dyn Storage,
-    dir: &Path,
+    vault: &dyn Vault,
     store: &StoreId,
     manifest: &Manifest,
     base: &mut Base<'_>,
@@ -69,11 +68,10 @@ pub(crate) fn replay_log(
         dropped: Vec::new(),
         ids: 0,
     };
-    let numbers = segments_to_replay(storage, dir, manifest)?;
+    let numbers = segments_to_replay(vault, manifest)?;
     let mut chain = Chain::new(store);
     for (position, &number) in numbers.iter().enumerate() {
-        let path = names::segment(dir, number);
-        let file = storage.open(&path).map_err(|e| Error::io("open", &path, e))?;
+        let (path, file) = (vault.segment_path(number), vault.open_segment(number)?);
         let header = read_segment_header(&*file, &path, store, number)?;
         let Some(header) = chain.follow(&*file, &path, number, header)? else {
             replayed.dropped = numbers[position..].to_vec();
@@ -84,7 +82,8 @@ pub(crate) fn replay_log(
         let tail = replay(&*file, &path, header.salt(), &mut |offset, frame, payload| {
             fill.frame(offset, frame, payload, &mut replayed)
         })?;
-        sync_segment(storage, &path)?;
+        // What the last process wrote and did not live to sync is what verdicts of this one rest on.
+        file.sync_data().map_err(|e| Error::io("sync", &path, e))?;
         recovery.segments += 1;
         recovery.torn_bytes += tail.torn;
         replayed.next_generation = replayed.next_generation.max(header.generation + 1);
@@ -96,14 +95,14 @@ pub(crate) fn replay_log(
 }
 
 /// The numbers of the segments to replay, ascending, with none missing.
-fn segments_to_replay(storage: &dyn Storage, dir: &Path, manifest: &Manifest) -> Result<Vec<u64>> {
-    let numbers = list_segments(storage, dir, manifest.first_segment)?;
+fn segments_to_replay(vault: &dyn Vault, manifest: &Manifest) -> Result<Vec<u64>> {
+    let numbers = vault.segments(manifest.first_segment)?;
     let last = numbers.last().copied().unwrap_or(0).max(manifest.last_segment);
     let missing = (manifest.first_segment..=last)
         .zip(numbers.iter().map(Some).chain(std::iter::repeat(None)));
     for (expected, found) in missing {
         if found != Some(&expected) {
-            return Err(Error::WindowIncomplete { missing: names::segment(dir, expected) });
+            return Err(Error::WindowIncomplete { missing: vault.segment_path(expected) });
         }
     }
     Ok(numbers)
@@ -112,8 +111,7 @@ fn segments_to_replay(storage: &dyn Storage, dir: &Path, manifest: &Manifest) ->
 /// Removes the segments that were dropped, the last first. A manifest may list them: it is replaced
 /// before, so that an opening that dies in between is not followed by one that misses them.
 pub(crate) fn remove_dropped(
-    storage: &dyn Storage,
-    dir: &Path,
+    vault: &dyn Vault,
     replayed: &Replayed,
     catalog: &mut Catalog,
     recovery: &mut Recovery,
@@ -123,19 +121,11 @@ pub(crate) fn remove_dropped(
         catalog.install(|manifest| manifest.last_segment = last_segment)?;
     }
     for &number in replayed.dropped.iter().rev() {
-        let path = names::segment(dir, number);
-        storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
-        storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
+        vault.remove_segment(number)?;
+        vault.sync_names()?;
         recovery.removed_files += 1;
     }
     Ok(())
-}
-
-/// Makes a replayed segment durable: what the last process wrote and did not live to sync is what
-/// verdicts of this one will rest on.
-fn sync_segment(storage: &dyn Storage, path: &Path) -> Result<()> {
-    let file = storage.open_write(path).map_err(|e| Error::io("open", path, e))?;
-    file.sync_data().map_err(|e| Error::io("sync", path, e))
 }
 
 /// Fills tables with the frames of one segment.

@@ -6,6 +6,7 @@
 
 use super::core::Core;
 use crate::error::{Error, Result};
+use crate::format::segment::SegmentHeader;
 use crate::index::Table;
 use crate::log::Segment;
 use crate::sync::{Arc, MutexGuard, Ordering, lock};
@@ -144,9 +145,12 @@ impl Core {
         generation: u64,
         ticks: Ticks,
     ) -> Result<Arc<Segment>> {
-        let storage = &*self.options.storage;
-        let number = rotation.next_segment;
-        let segment = Segment::create(storage, &self.dir, self.store, number, generation, ticks)?;
+        let (number, store) = (rotation.next_segment, self.store);
+        let header = SegmentHeader { store, number, generation, ticks, previous_len: 0 };
+        let file = self.vault.create_segment(number)?;
+        let segment = Segment::new(file, self.vault.segment_path(number), header);
+        // The next one takes the same number.
+        let segment = segment.inspect_err(|_| self.remove_segment(number))?;
         rotation.next_segment += 1;
         Ok(Arc::new(segment))
     }

@@ -150,12 +150,12 @@ impl Core {
         }
         for run in &view.runs {
             stats.ids += run.records();
-            stats.run_bytes += run.total_bytes();
+            stats.run_bytes += run.entry().total_bytes();
             stats.run_memory += run.memory() as u64;
             let first = run.ticks().start_of(run.tick_range().0);
             stats.oldest = Some(stats.oldest.map_or(first, |oldest| oldest.min(first)));
         }
-        let mut generations: Vec<u64> = view.runs.iter().map(|r| r.spec().generation).collect();
+        let mut generations: Vec<u64> = view.runs.iter().map(|run| run.generation()).collect();
         generations.dedup();
         stats.generations = generations.len() as u64;
         stats.runs = view.runs.len() as u64;

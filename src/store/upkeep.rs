@@ -7,21 +7,24 @@ use std::time::Duration;
 
 use super::catalog::Catalog;
 use super::core::Core;
-use crate::compaction::{Merging, Refresh, RunInfo, RunTarget, plan_merge};
+use crate::backend::{RunTarget, Sealed};
+use crate::compaction::{Merging, Refresh, RunInfo, plan_merge, write_run};
 use crate::error::{Error, Result};
 use crate::filter::{WindowFilter, params};
 use crate::format::manifest::{GenerationEntry, Manifest, RunEntry};
 use crate::format::names;
 use crate::index::Table;
-use crate::run::Run;
 use crate::sync::{Arc, Ordering, lock};
-use crate::time::{Ticks, Timestamp};
+use crate::time::Timestamp;
 use crate::window::{Frozen, MemTable};
 
 /// The longest that an idle store sleeps.
 const NAP_MAX: Duration = Duration::from_secs(3_600);
 /// The shortest: a deadline that is due is done at once, this is for those just ahead.
 pub(crate) const NAP_MIN: Duration = Duration::from_millis(1);
+
+/// A run that calls may be looking into.
+type SharedRun = std::sync::Arc<dyn Sealed>;
 
 /// The state of upkeep. Its lock makes it one writer.
 #[derive(Debug)]
@@ -138,7 +141,7 @@ impl Upkeep {
         if let Err(error) = sealed {
             self.mark_in_filter(core, &mem, false);
             if let Some(run) = run.as_ref().filter(|_| self.catalog.is_settled()) {
-                self.target(core, run.spec().number, mem.generation, mem.ticks).abandon();
+                remove_run(core, &run.entry());
             }
             return Err(error);
         }
@@ -147,12 +150,13 @@ impl Upkeep {
             view.runs.splice(0..0, run.clone());
         });
         for number in first_segment..self.catalog.manifest.first_segment {
-            core.remove_file(&names::segment(&core.dir, number));
+            core.remove_segment(number);
         }
         core.counters.sealed.fetch_add(1, Ordering::Relaxed);
         if let Some(run) = run {
-            core.counters.run_bytes_written.fetch_add(run.total_bytes(), Ordering::Relaxed);
-            tracing::debug!(run = run.spec().number, ids = run.records(), "sealed a run");
+            let entry = run.entry();
+            core.counters.run_bytes_written.fetch_add(entry.total_bytes(), Ordering::Relaxed);
+            tracing::debug!(run = entry.number, ids = entry.records, "sealed a run");
         }
         if let Some(table) = MemTable::into_table(mem) {
             *lock(&core.spare) = Some(table);
@@ -162,7 +166,7 @@ impl Upkeep {
     }
 
     /// Puts a frozen table's ids behind the filter, then writes them to a run.
-    fn write_frozen(&mut self, core: &Core, mem: &Arc<MemTable>) -> Result<Arc<Run>> {
+    fn write_frozen(&mut self, core: &Core, mem: &Arc<MemTable>) -> Result<SharedRun> {
         let filter = Arc::clone(&core.gate.enter().filter);
         let growing = self.refresh.as_ref().map(|refresh| Arc::clone(refresh.target()));
         let growing = growing.filter(|target| !Arc::ptr_eq(target, &filter));
@@ -175,8 +179,9 @@ impl Upkeep {
         self.filter_ids += mem.ids() as u64;
         self.mark_in_filter(core, mem, true);
         let number = self.catalog.manifest.next_run;
-        let target = self.target(core, number, mem.generation, mem.ticks);
-        let written = target.write(mem.ids() as u64, mem.table.drain(), mem.values.sorted());
+        let (generation, ticks) = (mem.generation, mem.ticks);
+        let target = RunTarget { number, generation, ticks, expected: mem.ids() as u64 };
+        let written = write_run(&*core.vault, target, mem.table.drain(), &mem.values.sorted());
         written.inspect_err(|_| self.mark_in_filter(core, mem, false))
     }
 
@@ -194,7 +199,7 @@ impl Upkeep {
         &mut self,
         core: &Core,
         mem: &Arc<MemTable>,
-        run: Option<&Arc<Run>>,
+        run: Option<&SharedRun>,
     ) -> Result<()> {
         let (first_segment, last_segment) = {
             let view = core.gate.enter();
@@ -213,7 +218,7 @@ impl Upkeep {
             manifest.first_segment = first_segment;
             manifest.last_segment = last_segment;
             if let Some(run) = run {
-                add_run(manifest, run);
+                add_run(manifest, &**run);
             }
             if let Some((number, _)) = state {
                 manifest.state = number;
@@ -282,7 +287,7 @@ impl Upkeep {
         };
         let bytes: u64 = manifest.runs.iter().map(RunEntry::total_bytes).sum();
         let inputs = self.merging.as_ref().map_or(&[][..], |merging| merging.inputs());
-        let merging: u64 = inputs.iter().map(|run| run.total_bytes()).sum();
+        let merging: u64 = inputs.iter().map(|run| run.entry().total_bytes()).sum();
         if merging > 0 && bytes + merging > runs_most {
             self.merging = None;
             return Ok(true);
@@ -320,7 +325,7 @@ impl Upkeep {
         oldest: GenerationEntry,
         now: Timestamp,
     ) -> Result<()> {
-        if self.merging.as_ref().is_some_and(|m| m.inputs()[0].spec().generation == oldest.number) {
+        if self.merging.as_ref().is_some_and(|m| m.inputs()[0].generation() == oldest.number) {
             self.merging = None;
         }
         let next = self.start_of_next(core, oldest.number).unwrap_or(oldest.ticks.end());
@@ -341,11 +346,13 @@ impl Upkeep {
             manifest.generations.retain(|generation| !dropped(generation.number));
         })?;
         // Unmapping takes time: it is done when the gate is open again.
-        let unused: Vec<_> = core.gate.update(|view| {
-            view.runs.extract_if(.., |run| dropped(run.spec().generation)).collect()
-        });
+        let unused: Vec<_> = core
+            .gate
+            .update(|view| view.runs.extract_if(.., |run| dropped(run.generation())).collect());
         drop(unused);
-        gone.iter().for_each(|run| remove_run(core, run.number, run.values > 0));
+        if let Err(error) = core.vault.remove_generation(oldest.number, &gone) {
+            tracing::warn!(generation = oldest.number, %error, "cannot remove a generation");
+        }
         self.set_reserve_aside_again(core);
         Ok(())
     }
@@ -432,26 +439,25 @@ impl Upkeep {
             return Ok(true);
         };
         let inputs = self.merging.take().expect("it was stepped just now").inputs().to_vec();
-        let is_input = |number: u64| inputs.iter().any(|input| input.spec().number == number);
+        let is_input = |number: u64| inputs.iter().any(|input| input.number() == number);
         let facts = core.manifest_facts()?;
         self.install(core, |manifest| {
             facts.apply(manifest);
             manifest.runs.retain(|entry| !is_input(entry.number));
-            add_run(manifest, &run);
+            add_run(manifest, &*run);
         })?;
         let unused: Vec<_> = core.gate.update(|view| {
-            let at = view.runs.iter().position(|r| is_input(r.spec().number)).unwrap_or(0);
-            let unused = view.runs.extract_if(.., |r| is_input(r.spec().number)).collect();
+            let at = view.runs.iter().position(|r| is_input(r.number())).unwrap_or(0);
+            let unused = view.runs.extract_if(.., |r| is_input(r.number())).collect();
             view.runs.insert(at, Arc::clone(&run));
             unused
         });
         drop(unused);
-        for input in &inputs {
-            remove_run(core, input.spec().number, input.values().is_some());
-        }
+        inputs.iter().for_each(|input| remove_run(core, &input.entry()));
+        let entry = run.entry();
         core.counters.merged.fetch_add(1, Ordering::Relaxed);
-        core.counters.run_bytes_written.fetch_add(run.total_bytes(), Ordering::Relaxed);
-        tracing::debug!(run = run.spec().number, inputs = inputs.len(), "merged runs");
+        core.counters.run_bytes_written.fetch_add(entry.total_bytes(), Ordering::Relaxed);
+        tracing::debug!(run = entry.number, inputs = inputs.len(), "merged runs");
         Ok(true)
     }
 
@@ -468,21 +474,24 @@ impl Upkeep {
             (oldest, view.runs.clone())
         };
         let chosen = plan_merge(&infos, active, Core::table_limit(&core.options) as u64);
-        let inputs: Vec<Arc<Run>> =
-            runs.into_iter().filter(|run| chosen.contains(&run.spec().number)).collect();
+        let inputs: Vec<SharedRun> =
+            runs.into_iter().filter(|run| chosen.contains(&run.number())).collect();
         let Some(first) = inputs.first() else {
             return Ok(());
         };
-        let merged: u64 = inputs.iter().map(|run| run.total_bytes()).sum();
+        let merged: u64 = inputs.iter().map(|run| run.entry().total_bytes()).sum();
         let all: u64 = manifest.runs.iter().map(RunEntry::total_bytes).sum();
         if core.options.max_bytes.is_some_and(|most| all + merged > most / 2) {
             return Ok(());
         }
-        let (generation, ticks) = (first.spec().generation, first.ticks());
-        let number = manifest.next_run;
+        let target = RunTarget {
+            number: manifest.next_run,
+            generation: first.generation(),
+            ticks: first.ticks(),
+            expected: inputs.iter().map(|run| run.records()).sum(),
+        };
         self.catalog.manifest.next_run += 1;
-        let target = self.target(core, number, generation, ticks);
-        self.merging = Some(Merging::start(inputs, target)?);
+        self.merging = Some(Merging::start(inputs, &*core.vault, target)?);
         Ok(())
     }
 
@@ -501,18 +510,6 @@ impl Upkeep {
         table.clear();
         *lock(&core.spare) = Some(table);
         Ok(true)
-    }
-
-    fn target(&self, core: &Core, number: u64, generation: u64, ticks: Ticks) -> RunTarget {
-        RunTarget {
-            storage: std::sync::Arc::clone(&core.options.storage),
-            dir: core.dir.clone(),
-            store: core.store,
-            number,
-            generation,
-            ticks,
-            read_mode: core.options.read_mode,
-        }
     }
 
     /// How long nothing needs to be done.
@@ -538,26 +535,19 @@ pub(crate) fn filter_size(options: &super::options::Options, live: u64) -> (u64,
     (capacity, blocks)
 }
 
-/// Removes the files of a run that no manifest lists any more.
-fn remove_run(core: &Core, number: u64, has_values: bool) {
-    core.remove_file(&names::run(&core.dir, number));
-    if has_values {
-        core.remove_file(&names::values(&core.dir, number));
+/// Removes a run that no manifest lists any more. It is removed at the next opening if not now.
+fn remove_run(core: &Core, entry: &RunEntry) {
+    if let Err(error) = core.vault.remove_run(entry) {
+        tracing::warn!(run = entry.number, %error, "cannot remove a run");
     }
 }
 
-fn add_run(manifest: &mut Manifest, run: &Run) {
-    let spec = run.spec();
-    manifest.runs.push(RunEntry {
-        number: spec.number,
-        generation: spec.generation,
-        records: run.records(),
-        bytes: run.bytes(),
-        values: run.values_bytes(),
-    });
+fn add_run(manifest: &mut Manifest, run: &dyn Sealed) {
+    let entry = run.entry();
+    manifest.runs.push(entry);
     manifest.runs.sort_by_key(|run| (run.generation, run.number));
-    if manifest.generations.iter().all(|generation| generation.number != spec.generation) {
-        let entry = GenerationEntry { number: spec.generation, ticks: spec.ticks };
+    if manifest.generations.iter().all(|generation| generation.number != entry.generation) {
+        let entry = GenerationEntry { number: entry.generation, ticks: run.ticks() };
         manifest.generations.push(entry);
         manifest.generations.sort_by_key(|generation| generation.number);
     }

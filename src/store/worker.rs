@@ -9,7 +9,6 @@ use super::upkeep::{NAP_MIN, Step};
 use crate::config::Durability;
 use crate::error::{Error, Result};
 use crate::format::frame::{FrameBuffer, FrameKind};
-use crate::format::names;
 use crate::format::segment::BYTES as SEGMENT_HEADER;
 use crate::log::{Need, Segment};
 use crate::sync::{Mutex, lock};
@@ -100,7 +99,7 @@ impl Core {
         })?;
         match segment {
             Some(segment) if unused => {
-                self.remove_file(&names::segment(&self.dir, segment.number()));
+                self.remove_segment(segment.number());
                 Ok(())
             }
             Some(segment) => segment.trim(),

@@ -55,8 +55,8 @@ pub(crate) fn give_values(
 /// All values beside the runs that are open in a store.
 pub(crate) fn values_of(store: &crate::Store) -> Vec<(Fingerprint, Value)> {
     let view = store.core().gate.enter();
-    let files = view.runs.iter().filter_map(|run| run.values());
-    let mut all: Vec<_> = files.flat_map(|values| values.cursor().map(Result::unwrap)).collect();
+    let values = view.runs.iter().flat_map(|run| run.values_after(None));
+    let mut all: Vec<_> = values.map(Result::unwrap).collect();
     all.sort_by_key(|&(id, _)| id);
     all
 }

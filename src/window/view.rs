@@ -1,10 +1,10 @@
 //! What a call looks at, from the youngest to the oldest: the active table, frozen tables, runs.
 
+use crate::backend::Sealed;
 use crate::filter::WindowFilter;
 use crate::index::Table;
 use crate::key::Fingerprint;
 use crate::log::{Lsn, Segment};
-use crate::run::Run;
 use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, lock};
 use crate::time::{Ticks, Timestamp};
 
@@ -131,7 +131,7 @@ pub(crate) struct View {
     /// Frozen tables, youngest first.
     pub(crate) frozen: Vec<Frozen>,
     /// Runs, youngest first.
-    pub(crate) runs: Vec<Arc<Run>>,
+    pub(crate) runs: Vec<std::sync::Arc<dyn Sealed>>,
     /// Has the bits of every id in a run, and of every frozen table marked so.
     pub(crate) filter: Arc<WindowFilter>,
     /// Whether ids may be claimed, so that the claim table has to be asked.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::dest::Dest;
-use crate::compaction::RunTarget;
+use crate::backend::{RunSink, RunTarget, Vault};
 use crate::config::TimeSource;
 use crate::error::{Error, Result};
 use crate::format::checksum::Salt;
@@ -13,13 +13,12 @@ use crate::format::export::{
     BLOCK_HEAD, Block, EXPORT_VERSION, MAGIC, PAYLOAD_MAX, PREAMBLE, STREAM, StreamHeader, damage,
     salt,
 };
-use crate::format::manifest::{ForgottenEntry, GenerationEntry, Manifest, RunEntry};
+use crate::format::manifest::{ForgottenEntry, GenerationEntry, Manifest};
 use crate::format::superblock::Superblock;
 use crate::format::value::Value;
 use crate::format::{StoreId, u32_at};
 use crate::identity::{IdentityKind, random_key};
 use crate::key::Fingerprint;
-use crate::run::{ReadMode, RunWriter, ValuesWriter};
 use crate::sys::Storage;
 use crate::time::Ticks;
 use crate::window::FORGOTTEN_MAX;
@@ -38,7 +37,8 @@ pub(in crate::offline) fn import_in(
     };
     check_header(&header)?;
     let store = random_key().map_err(|e| Error::io("draw a name for", dest.dir(), e))?;
-    let mut import = Import { dest: &dest, store, manifest: manifest_of(&header), open: None };
+    let vault = dest.vault(&store)?;
+    let mut import = Import { vault: &*vault, manifest: manifest_of(&header), open: None };
     let records = import.read_blocks(&mut stream, &header)?;
     let StreamHeader { identity, key, created, .. } = header;
     let manifest = import.manifest;
@@ -83,20 +83,17 @@ fn manifest_of(header: &StreamHeader) -> Manifest {
 
 /// A store under construction.
 struct Import<'a> {
-    dest: &'a Dest<'a>,
-    store: StoreId,
+    vault: &'a dyn Vault,
     manifest: Manifest,
     /// The run of the generation that records are of.
     open: Option<Open>,
 }
 
 struct Open {
-    target: RunTarget,
-    writer: RunWriter,
+    sink: Box<dyn RunSink>,
     last: Option<Fingerprint>,
-    records: u64,
-    /// Begun with the first block of values; no records come after it.
-    values: Option<(ValuesWriter, Option<Fingerprint>)>,
+    /// The last id that has a value. No records come after the first.
+    last_value: Option<Fingerprint>,
 }
 
 impl Import<'_> {
@@ -156,19 +153,12 @@ impl Import<'_> {
         {
             return Err(damage(at, "ascending generations", format!("generation {number}")));
         }
-        let target = RunTarget {
-            storage: Arc::clone(self.dest.storage()),
-            dir: self.dest.dir().to_path_buf(),
-            store: self.store,
-            number: self.manifest.next_run,
-            generation: number,
-            ticks,
-            read_mode: ReadMode::default(),
-        };
-        let writer = target.start(expected)?;
+        let run = self.manifest.next_run;
+        let target = RunTarget { number: run, generation: number, ticks, expected };
+        let sink = self.vault.start_run(target)?;
         self.manifest.next_run += 1;
         self.manifest.generations.push(GenerationEntry { number, ticks });
-        self.open = Some(Open { target, writer, last: None, records: 0, values: None });
+        self.open = Some(Open { sink, last: None, last_value: None });
         Ok(())
     }
 
@@ -176,54 +166,36 @@ impl Import<'_> {
         let Some(open) = &mut self.open else {
             return Err(damage(at, "a generation before its records", "records"));
         };
-        if open.values.is_some() {
+        if open.last_value.is_some() {
             return Err(damage(at, "records before values", "records"));
         }
-        for &(id, tick) in records {
+        for &(id, _) in records {
             if open.last.is_some_and(|last| id <= last) {
                 return Err(damage(at, "ascending records", id));
             }
-            open.writer.push(id, tick)?;
             open.last = Some(id);
-            open.records += 1;
         }
-        Ok(())
+        open.sink.push(records)
     }
 
     fn push_values(&mut self, at: u64, entries: &[(Fingerprint, Value)]) -> Result<()> {
         let Some(open) = &mut self.open else {
             return Err(damage(at, "a generation before its values", "values"));
         };
-        if open.values.is_none() {
-            open.values = Some((open.target.start_values()?, None));
-        }
-        let (writer, last) = open.values.as_mut().expect("set above");
         for (id, value) in entries {
-            if last.is_some_and(|last| *id <= last) {
+            if open.last_value.is_some_and(|last| *id <= last) {
                 return Err(damage(at, "ascending values", id));
             }
-            writer.push(*id, value)?;
-            *last = Some(*id);
+            open.sink.push_value(*id, value)?;
+            open.last_value = Some(*id);
         }
         Ok(())
     }
 
     fn close_run(&mut self) -> Result<()> {
-        let Some(Open { target, writer, records, values, .. }) = self.open.take() else {
-            return Ok(());
-        };
-        writer.finish()?;
-        let has_values = values.is_some();
-        values.map(|(writer, _)| writer.finish()).transpose()?;
-        let run = target.open(has_values)?;
-        let (number, generation) = (target.number, target.generation);
-        self.manifest.runs.push(RunEntry {
-            number,
-            generation,
-            records,
-            bytes: run.bytes(),
-            values: run.values_bytes(),
-        });
+        if let Some(open) = self.open.take() {
+            self.manifest.runs.push(open.sink.finish()?.entry());
+        }
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Several values files as one, a bounded amount a step.
+//! What is kept with ids in several places as one.
 //!
 //! Of one id that is in several the entry with the latest time stays; of equal times, that of the
 //! first file.
@@ -6,48 +6,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{Values, ValuesWriter};
 use crate::error::Result;
 use crate::format::value::Value;
 use crate::key::Fingerprint;
-use crate::sync::Arc;
-
-/// Bytes of entries that a step writes, about: some tens of milliseconds.
-pub(super) const STEP: usize = 8 << 20;
-
-/// A merge under way.
-#[derive(Debug)]
-pub(crate) struct ValuesMerge {
-    inputs: Vec<Arc<Values>>,
-    writer: Option<ValuesWriter>,
-    /// The last id that was written.
-    last: Option<Fingerprint>,
-}
-
-impl ValuesMerge {
-    /// Starts to merge `inputs` into the file of `writer`.
-    pub(crate) fn start(inputs: Vec<Arc<Values>>, writer: ValuesWriter) -> ValuesMerge {
-        ValuesMerge { inputs, writer: Some(writer), last: None }
-    }
-
-    /// Writes some more entries; the length of the durable file once all are written. After an error
-    /// the merge cannot go on; remove the file.
-    pub(crate) fn step(&mut self) -> Result<Option<u64>> {
-        let writer = self.writer.as_mut().expect("a finished merge takes no steps");
-        let cursors = self.inputs.iter().map(|values| values.cursor_after(self.last)).collect();
-        let mut written = 0;
-        for entry in LatestValues::new(cursors)? {
-            let (id, value) = entry?;
-            writer.push(id, &value)?;
-            self.last = Some(id);
-            written += value.entry_len();
-            if written >= STEP {
-                return Ok(None);
-            }
-        }
-        self.writer.take().expect("checked above").finish().map(Some)
-    }
-}
 
 /// The entries of several cursors, or of others that ascend, as one: ascending, the latest of each id.
 /// Ends after the first error.

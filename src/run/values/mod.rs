@@ -5,7 +5,7 @@
 //! | `writer` | ascending entries in, one file out, in one pass |
 //! | `reader` | [`Values`]: what is kept with this id? |
 //! | `cursor` | all entries in order |
-//! | `merge` | several files as one, a bounded amount a step |
+//! | `merge` | several files as one |
 //! | `verify` | reads every byte and reports every damage |
 //!
 //! # Promises
@@ -33,7 +33,7 @@ mod writer;
 mod tests;
 
 pub(crate) use cursor::ValuesCursor;
-pub(crate) use merge::{LatestValues, ValuesMerge};
+pub(crate) use merge::LatestValues;
 pub(crate) use reader::Values;
 pub(crate) use writer::ValuesWriter;
 

@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::super::memory_file::MemoryFile;
-use super::merge::STEP;
-use super::{Values, ValuesMerge, ValuesWriter};
+use super::{LatestValues, Values, ValuesWriter};
 use crate::error::{Corruption, Error, Result};
 use crate::format::value::file::{FILE_MIN, FOOTER, HEADER};
 use crate::format::value::{BLOCK, ENTRY_HEAD, OUTCOME_MAX, SUM, Value};
 use crate::format::{StoreId, put_u32, put_u64, u64_at};
 use crate::key::Fingerprint;
-use crate::sync::Arc;
 use crate::time::Timestamp;
 
 const STORE: StoreId = [0x5a; 16];
@@ -220,43 +218,32 @@ fn overlapping(count: u128, files: u128, outcome: usize) -> (Vec<Map>, Map) {
     (inputs, expected)
 }
 
-fn merge(inputs: &[Map]) -> (Vec<u8>, usize) {
-    let inputs = inputs.iter().map(|input| Arc::new(open(&write(input)).unwrap())).collect();
+fn merge(inputs: &[Map]) -> Vec<u8> {
+    let inputs: Vec<_> = inputs.iter().map(|input| open(&write(input)).unwrap()).collect();
     let file = MemoryFile::default();
-    let mut merge = ValuesMerge::start(inputs, writer(&file));
-    for steps in 1.. {
-        if let Some(bytes) = merge.step().unwrap() {
-            assert_eq!(bytes, file.bytes().len() as u64);
-            return (file.bytes(), steps);
-        }
+    let mut writer = writer(&file);
+    for entry in LatestValues::new(inputs.iter().map(Values::cursor).collect()).unwrap() {
+        let (id, value) = entry.unwrap();
+        writer.push(id, &value).unwrap();
     }
-    unreachable!()
+    assert_eq!(writer.finish().unwrap(), file.bytes().len() as u64);
+    file.bytes()
 }
 
 #[test]
 fn of_one_id_in_several_files_the_latest_stays() {
     for files in [0, 1, 2, 5] {
         let (inputs, expected) = overlapping(300, files, 90);
-        let (bytes, steps) = merge(&inputs);
-        assert!(bytes == write(&expected) && steps == 1, "{files} files");
+        assert!(merge(&inputs) == write(&expected), "{files} files");
     }
-}
-
-#[test]
-fn a_merge_goes_in_steps_and_misses_nothing_between() {
-    let (inputs, expected) = overlapping(400, 3, 60_000);
-    let (bytes, steps) = merge(&inputs);
-    assert!(bytes == write(&expected));
-    assert_eq!(steps, bytes.len().div_ceil(STEP));
 }
 
 #[test]
 fn a_merge_ends_at_damage() {
     let mut bytes = write(&sample());
     bytes[HEADER + 3] ^= 1;
-    let inputs = vec![Arc::new(open(&bytes).unwrap())];
-    let mut merge = ValuesMerge::start(inputs, writer(&MemoryFile::default()));
-    assert!(matches!(merge.step(), Err(Error::Corrupt(_))));
+    let values = open(&bytes).unwrap();
+    assert!(matches!(LatestValues::new(vec![values.cursor()]), Err(Error::Corrupt(_))));
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -290,7 +277,7 @@ proptest! {
                 *kept = value.clone();
             }
         }
-        prop_assert!(merge(&inputs).0 == write(&expected));
+        prop_assert!(merge(&inputs) == write(&expected));
     }
 
     /// Somebody who computes checksums gets an error or an answer, never a panic or a hang.

@@ -14,9 +14,6 @@ use crate::time::Timestamp;
 use crate::verdict::Verdict;
 use crate::window::{Again, MemTable, Sighting, View};
 
-/// How many ids' places in a run are asked for at once.
-const GROUP: usize = 32;
-
 impl Core {
     /// Gives the verdicts that [`Core::insert`] would, inserting nothing.
     pub(crate) fn look(
@@ -181,37 +178,19 @@ impl Core {
         tally: &mut Tally,
     ) -> Result<()> {
         let Call { ids, moments } = call;
-        let Scratch { maybe, candidates, .. } = scratch;
+        let Scratch { maybe, found, .. } = scratch;
         maybe.retain(|&i| verdicts[i as usize] == Verdict::New);
         let asked = maybe.len();
         for run in &view.runs {
-            candidates.clear();
-            for group in maybe.chunks(GROUP) {
-                group.iter().for_each(|&i| run.prefetch_filter(ids[i as usize]));
-                for &i in group {
-                    if run.filter_may_contain(ids[i as usize])? {
-                        candidates.push(i);
-                    }
-                }
-            }
-            let before = tally.found;
-            for group in candidates.chunks(GROUP) {
-                group.iter().for_each(|&i| run.prefetch_directory(ids[i as usize]));
-                let mut places = [None; GROUP];
-                for (place, &i) in places.iter_mut().zip(group) {
-                    let at = run.locate(ids[i as usize]);
-                    run.prefetch_page(at, ids[i as usize]);
-                    *place = Some(at);
-                }
-                for (&i, place) in group.iter().zip(places) {
-                    let (i, place) = (i as usize, place.expect("one place for each of the group"));
-                    let lookup = run.get_at(place, ids[i])?;
-                    tally.page_reads += u64::from(lookup.pages);
-                    let found = lookup.tick.map(|tick| Sighting::new(run.ticks(), tick));
-                    if let Some(found) = found.filter(|&f| self.counts(f, moments.at(i).now)) {
-                        tally.found += 1;
-                        verdicts[i] = Verdict::Duplicate { first_seen: found.first_seen() };
-                    }
+            found.clear();
+            run.find(ids, maybe, found)?;
+            tally.page_reads += found.pages;
+            let (before, ticks) = (tally.found, run.ticks());
+            for &(i, tick) in &found.hits {
+                let (i, found) = (i as usize, Sighting::new(ticks, tick));
+                if self.counts(found, moments.at(i).now) {
+                    tally.found += 1;
+                    verdicts[i] = Verdict::Duplicate { first_seen: found.first_seen() };
                 }
             }
             if tally.found > before {

@@ -23,6 +23,7 @@ mod moment;
 use super::core::Core;
 use super::counters::Tally;
 use super::rotation::Need;
+use crate::backend::Found;
 use crate::error::Result;
 use crate::format::frame::FrameBuffer;
 use crate::key::Fingerprint;
@@ -76,8 +77,8 @@ pub(crate) struct Scratch {
     pub(crate) moments: Vec<Moment>,
     /// Indices of ids that the filter cannot rule out.
     maybe: Vec<u32>,
-    /// Indices of ids that a run's filter cannot rule out.
-    candidates: Vec<u32>,
+    /// What was found in a run.
+    found: Found,
     /// Indices of ids that the set of forgotten ids let in, ascending.
     let_in: Vec<u32>,
     frame: FrameBuffer,

@@ -60,12 +60,11 @@ impl Core {
             return Ok(None);
         }
         for run in &view.runs {
-            let Some(values) = run.values() else { continue };
             // A block is long; whether the run has the id at all is far cheaper to ask.
-            if !run.filter_may_contain(id)? {
+            if run.values() == 0 || !run.may_contain(id)? {
                 continue;
             }
-            if let Some(value) = values.get(id)? {
+            if let Some(value) = run.value(id)? {
                 let counts =
                     now < run.ticks().end_of(run.ticks().tick_of(value.time)) + self.window;
                 return Ok(Some(value).filter(|_| counts));
@@ -79,7 +78,7 @@ impl Core {
         let view = self.gate.enter();
         let mut youngest = None;
         if tables(&view).all(|mem| mem.values.bytes() == 0)
-            && view.runs.iter().all(|run| run.values().is_none())
+            && view.runs.iter().all(|run| run.values() == 0)
         {
             return Ok(None);
         }
@@ -95,7 +94,7 @@ impl Core {
             return Ok(Some(value));
         }
         for run in &view.runs {
-            if let Some(value) = run.values().map_or(Ok(None), |values| values.get(id))? {
+            if let Some(value) = run.value(id)? {
                 return Ok(Some(value));
             }
         }
