@@ -82,6 +82,58 @@ impl FromStr for TimeSource {
     }
 }
 
+/// Where a store keeps its log and what it has sealed. Chosen at creation, kept.
+///
+/// Verdicts, windows, claims, commits and errors are the same; what differs, and why, is in
+/// `docs/backends.md` of the repository.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Backend {
+    /// In files of its own, written once and read through mappings. The fast one.
+    #[default]
+    Mapped,
+    /// In a database of [sled](https://docs.rs/sled/0.34) 0.34, in the folder `sled` of the store. For
+    /// those who run sled already. Needs the cargo feature `sled`.
+    Sled,
+}
+
+impl Backend {
+    /// How it is written in `STORE`.
+    pub(crate) fn code(self) -> u32 {
+        match self {
+            Backend::Mapped => 0,
+            Backend::Sled => 1,
+        }
+    }
+
+    pub(crate) fn from_code(code: u32) -> Option<Backend> {
+        [Backend::Mapped, Backend::Sled].into_iter().find(|backend| backend.code() == code)
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Backend::Mapped => "mapped",
+            Backend::Sled => "sled",
+        })
+    }
+}
+
+impl FromStr for Backend {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Backend> {
+        match name {
+            "mapped" => Ok(Backend::Mapped),
+            "sled" => Ok(Backend::Sled),
+            _ => Err(Error::InvalidOption {
+                option: "backend",
+                reason: format!("`{name}` is neither `mapped` nor `sled`"),
+            }),
+        }
+    }
+}
+
 /// What happens to the ids of a claim that outlived its lease.
 ///
 /// Whoever held them may have done its work, in part or in full, and can no longer commit it: what

@@ -190,8 +190,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// Wraps what the operating system said; a full disk becomes [`Error::DiskFull`].
+    /// Wraps what the operating system said; a full disk becomes [`Error::DiskFull`], and damage that was
+    /// found where only the language of files is spoken [`Error::Corrupt`].
     pub(crate) fn io(op: &'static str, path: &Path, source: io::Error) -> Error {
+        let source = match source.downcast::<Corruption>() {
+            Ok(damage) => return damage.into(),
+            Err(source) => source,
+        };
         let path = path.to_path_buf();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

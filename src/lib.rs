@@ -267,7 +267,7 @@ mod window;
 #[doc(hidden)]
 pub mod testing;
 
-pub use config::{Durability, LeaseEnd, TimeSource};
+pub use config::{Backend, Durability, LeaseEnd, TimeSource};
 pub use error::{Corruption, Error, Refusal, Result};
 pub use identity::IdentityKind;
 pub use key::Fingerprint;

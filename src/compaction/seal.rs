@@ -16,19 +16,22 @@ pub(super) const CHUNK: usize = 1024;
 pub(crate) fn write_run(
     vault: &dyn Vault,
     target: RunTarget,
-    records: impl Iterator<Item = Record>,
-    values: &[(Fingerprint, Value)],
+    records: impl Iterator<Item = Result<Record>>,
+    values: impl Iterator<Item = Result<(Fingerprint, Value)>>,
 ) -> Result<Arc<dyn Sealed>> {
     let mut sink = vault.start_run(target)?;
     let mut chunk = Vec::with_capacity(CHUNK);
     for record in records {
-        chunk.push(record);
+        chunk.push(record?);
         if chunk.len() == CHUNK {
             sink.push(&chunk)?;
             chunk.clear();
         }
     }
     sink.push(&chunk)?;
-    values.iter().try_for_each(|(id, value)| sink.push_value(*id, value))?;
+    for value in values {
+        let (id, value) = value?;
+        sink.push_value(id, &value)?;
+    }
     sink.finish()
 }

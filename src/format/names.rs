@@ -13,6 +13,9 @@ pub(crate) const LOCK: &str = "LOCK";
 /// Space set aside so that a manifest can be written, and so space freed, on a full disk.
 pub(crate) const RESERVE: &str = "RESERVE";
 
+/// The folder of the database, in a store that is kept in sled.
+pub(crate) const SLED: &str = "sled";
+
 /// What a file in a store's folder is, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -24,6 +27,8 @@ pub(crate) enum Kind {
     State(u64),
     /// The values beside the run of that number.
     Values(u64),
+    /// The folder of a database.
+    Database,
     /// One of the files with a fixed name.
     Fixed,
     /// Not ours.
@@ -54,6 +59,9 @@ pub(crate) fn values(dir: &Path, number: u64) -> PathBuf {
 pub(crate) fn parse(name: &str) -> Kind {
     if [STORE, MANIFEST, MANIFEST_NEW, LOCK, RESERVE].contains(&name) {
         return Kind::Fixed;
+    }
+    if name == SLED {
+        return Kind::Database;
     }
     let Some((digits, extension)) = name.split_once('.') else {
         return Kind::Foreign;
@@ -88,6 +96,7 @@ mod tests {
             assert_eq!(kind_of(&values(dir, number)), Kind::Values(number));
         }
         assert_eq!(parse(MANIFEST), Kind::Fixed);
+        assert_eq!(parse(SLED), Kind::Database);
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) struct Superblock {
     pub(crate) key: [u8; 16],
     /// When the store was created, microseconds since the Unix epoch.
     pub(crate) created: u64,
+    /// Where its log and its runs are kept: see `config::Backend::code`.
+    pub(crate) backend: u32,
 }
 
 impl std::fmt::Debug for Superblock {
@@ -42,6 +44,7 @@ impl Superblock {
         bytes[16..32].copy_from_slice(&self.store);
         bytes[32..48].copy_from_slice(&self.key);
         put_u64(&mut bytes, 48, self.created);
+        put_u32(&mut bytes, 56, self.backend);
         let sum = Salt::new(&self.store, MAGIC, 0).sum(0, &bytes[..SUM_AT]);
         put_u64(&mut bytes, SUM_AT, sum);
         bytes
@@ -79,6 +82,7 @@ impl Superblock {
             identity: u32_at(bytes, 12),
             key: bytes[32..48].try_into().expect("sixteen bytes"),
             created: u64_at(bytes, 48),
+            backend: u32_at(bytes, 56),
         })
     }
 }
@@ -88,7 +92,13 @@ mod tests {
     use super::*;
 
     fn sample() -> Superblock {
-        Superblock { store: [3; 16], identity: 1, key: [9; 16], created: 1_700_000_000_000_000 }
+        Superblock {
+            store: [3; 16],
+            identity: 1,
+            key: [9; 16],
+            created: 1_700_000_000_000_000,
+            backend: 1,
+        }
     }
 
     #[test]

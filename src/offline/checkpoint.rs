@@ -15,70 +15,109 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::dest::Dest;
-use super::log::parts;
-use super::snapshot::{RunFile, Snapshot, StateFile, ValuesFile};
+use super::log::{Part, parts};
+use super::snapshot::{RunFile, RunSource, Snapshot, StateFile, ValuesFile};
+use super::through::{copy_bytes, copy_through};
+use crate::config::Backend;
 use crate::error::{Error, Result};
 use crate::format::names;
 use crate::format::superblock::Superblock;
-use crate::store::layout::read_manifest;
-use crate::sys::{File, Storage, read_exact_at, write_all_at};
+use crate::store::layout::{backend_of, read_manifest};
+use crate::sys::{File, Storage};
 
 /// Bytes that are copied at once.
-const CHUNK: u64 = 1 << 20;
+pub(super) const CHUNK: u64 = 1 << 20;
 
-/// How files that never change come into the copy.
+/// How a copy is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Files {
+pub(crate) enum How {
+    /// Files that never change get a second name.
     Link,
+    /// It shares nothing with the store.
     Copy,
+    /// The same, with this backend.
+    Into(Backend),
 }
 
 /// See [`checkpoint`](super::checkpoint).
 pub(crate) fn checkpoint_in(storage: &Arc<dyn Storage>, dir: &Path, dest: &Path) -> Result<()> {
-    copy_store(storage, dir, dest, Files::Link)
+    copy_store(storage, dir, dest, How::Link)
 }
 
 /// See [`restore`](super::restore).
 pub(super) fn restore_in(storage: &Arc<dyn Storage>, from: &Path, dest: &Path) -> Result<()> {
-    copy_store(storage, from, dest, Files::Copy)
+    copy_store(storage, from, dest, How::Copy)
 }
 
-fn copy_store(storage: &Arc<dyn Storage>, dir: &Path, dest: &Path, how: Files) -> Result<()> {
+/// See [`migrate`](super::migrate).
+pub(super) fn migrate_in(
+    storage: &Arc<dyn Storage>,
+    from: &Path,
+    dest: &Path,
+    backend: Backend,
+) -> Result<()> {
+    copy_store(storage, from, dest, How::Into(backend))
+}
+
+fn copy_store(storage: &Arc<dyn Storage>, dir: &Path, dest: &Path, how: How) -> Result<()> {
     copy_snapshot(storage, Snapshot::take(&**storage, dir)?, dir, dest, how)
 }
 
 /// Copies what a snapshot was taken of.
-pub(super) fn copy_snapshot(
+pub(crate) fn copy_snapshot(
     storage: &Arc<dyn Storage>,
     mut snapshot: Snapshot,
     dir: &Path,
     dest: &Path,
-    how: Files,
+    how: How,
 ) -> Result<()> {
     let parts = parts(&mut snapshot)?;
+    let from = backend_of(&snapshot.superblock)?;
+    let backend = match how {
+        How::Into(backend) => backend,
+        How::Link | How::Copy => from,
+    };
     let Snapshot { superblock, mut manifest, files, .. } = snapshot;
     // Of claims that are in the log by now, tokens may have been reserved since.
     let now = read_manifest(&**storage, dir, &superblock.store)?;
     manifest.next_fence = manifest.next_fence.max(now.next_fence);
-    let dest = Dest::claim(storage, dest)?;
+    let dest = Dest::claim(storage, dest, backend)?;
     for state in files.states {
         let to = names::state(dest.dir(), state.number);
         let file = copy_file(&*state.file, &state.path, &**storage, &to, how)?;
         StateFile { path: to, file, ..state }.read(&superblock.store)?;
     }
-    for run in files.runs {
-        copy_run(run, &superblock, &dest, how)?;
-    }
-    for part in &parts {
-        let to = names::segment(dest.dir(), part.header.number);
-        copy_prefix(&*part.file, &part.path, part.tail.end, &**storage, &to)?;
+    if (from, backend) == (Backend::Mapped, Backend::Mapped) {
+        copy_files(files.runs, &parts, &superblock, &dest, how)?;
+    } else {
+        copy_through(files.runs, &parts, &superblock, &mut manifest, &dest)?;
     }
     manifest.last_segment =
         parts.last().map_or(manifest.first_segment.saturating_sub(1), |part| part.header.number);
     dest.finish(&superblock, manifest)
 }
 
-fn copy_run(run: RunFile, superblock: &Superblock, dest: &Dest<'_>, how: Files) -> Result<()> {
+/// Copies runs and log of a store that has them in files of their own.
+fn copy_files(
+    runs: Vec<RunSource>,
+    parts: &[Part],
+    superblock: &Superblock,
+    dest: &Dest<'_>,
+    how: How,
+) -> Result<()> {
+    for run in runs {
+        if let RunSource::File(run) = run {
+            copy_run(run, superblock, dest, how)?;
+        }
+    }
+    for part in parts {
+        let to = names::segment(dest.dir(), part.header.number);
+        copy_prefix(&*part.file, &part.path, part.tail.end, &**dest.storage(), &to)?;
+    }
+    Ok(())
+}
+
+fn copy_run(run: RunFile, superblock: &Superblock, dest: &Dest<'_>, how: How) -> Result<()> {
     let storage = &**dest.storage();
     let RunFile { number, entry, path, file, values } = run;
     let to = names::run(dest.dir(), number);
@@ -100,9 +139,9 @@ fn copy_file(
     path: &Path,
     storage: &dyn Storage,
     to: &Path,
-    how: Files,
+    how: How,
 ) -> Result<Box<dyn File>> {
-    let linked = how == Files::Link
+    let linked = how == How::Link
         && match storage.link(path, to) {
             // Another file has taken its place, or its generation has expired, since the snapshot.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
@@ -125,13 +164,6 @@ fn copy_prefix(
 ) -> Result<()> {
     let file = storage.create(to).map_err(|e| Error::io("create", to, e))?;
     file.allocate(0, len).map_err(|e| Error::io("allocate", to, e))?;
-    let mut buffer = vec![0; len.min(CHUNK) as usize];
-    let mut offset = 0;
-    while offset < len {
-        let chunk = &mut buffer[..(len - offset).min(CHUNK) as usize];
-        read_exact_at(from, chunk, offset).map_err(|e| Error::io("read", path, e))?;
-        write_all_at(&*file, chunk, offset).map_err(|e| Error::io("write", to, e))?;
-        offset += chunk.len() as u64;
-    }
+    copy_bytes(from, path, len, &*file, to)?;
     file.sync_all().map_err(|e| Error::io("sync", to, e))
 }

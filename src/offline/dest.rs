@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::backend::Vault;
-use crate::backend::mapped::MappedVault;
+use crate::backend::{Place, Vault, check_backend, open_vault, remove_vault};
+use crate::config::Backend;
 use crate::error::{Error, Result};
 use crate::format::manifest::Manifest;
 use crate::format::superblock::Superblock;
@@ -12,6 +12,9 @@ use crate::format::{StoreId, names};
 use crate::run::ReadMode;
 use crate::store::catalog::{Catalog, write_file};
 use crate::sys::{Lock, Storage, disk};
+
+/// What a database's cache may take its share of while a store is built.
+const MEMORY: u64 = 256 << 20;
 
 /// See the module documentation.
 ///
@@ -21,14 +24,20 @@ use crate::sys::{Lock, Storage, disk};
 pub(super) struct Dest<'a> {
     storage: &'a Arc<dyn Storage>,
     dir: PathBuf,
+    backend: Backend,
     existed: bool,
     finished: bool,
     _lock: Box<dyn Lock>,
 }
 
 impl<'a> Dest<'a> {
-    /// Claims `dir`, which must be empty or not exist.
-    pub(super) fn claim(storage: &'a Arc<dyn Storage>, dir: &Path) -> Result<Dest<'a>> {
+    /// Claims `dir`, which must be empty or not exist, for a store with this backend.
+    pub(super) fn claim(
+        storage: &'a Arc<dyn Storage>,
+        dir: &Path,
+        backend: Backend,
+    ) -> Result<Dest<'a>> {
+        check_backend(backend, &**storage)?;
         let existed = check_empty(&**storage, dir)?;
         storage.create_dir(dir).map_err(|e| Error::io("create", dir, e))?;
         let path = dir.join(names::LOCK);
@@ -47,7 +56,8 @@ impl<'a> Dest<'a> {
             Error::Locked { path: dir.to_path_buf(), holder }
         })?;
         check_empty(&**storage, dir).inspect_err(give_up)?;
-        Ok(Dest { storage, dir: dir.to_path_buf(), existed, finished: false, _lock: lock })
+        let dir = dir.to_path_buf();
+        Ok(Dest { storage, dir, backend, existed, finished: false, _lock: lock })
     }
 
     pub(super) fn storage(&self) -> &Arc<dyn Storage> {
@@ -58,14 +68,24 @@ impl<'a> Dest<'a> {
         &self.dir
     }
 
-    /// Where the store, by its name, keeps its log and its runs.
+    /// Where the store, by its name, keeps its log and its runs. Empty; to be closed before the store is
+    /// finished.
     pub(super) fn vault(&self, store: &StoreId) -> Result<Arc<dyn Vault>> {
-        let storage = Arc::clone(self.storage);
-        Ok(Arc::new(MappedVault::new(storage, &self.dir, *store, ReadMode::default())))
+        let place = Place {
+            storage: self.storage,
+            dir: &self.dir,
+            store: *store,
+            read_mode: ReadMode::default(),
+            memory_budget: MEMORY,
+        };
+        open_vault(self.backend, &place, true)
     }
 
     /// Makes a store of the data that is there, their contents being durable.
-    pub(super) fn finish(mut self, superblock: &Superblock, manifest: Manifest) -> Result<()> {
+    pub(super) fn finish(mut self, superblock: &Superblock, mut manifest: Manifest) -> Result<()> {
+        let superblock = Superblock { backend: self.backend.code(), ..superblock.clone() };
+        // The first manifest of a store says that it was not used yet.
+        manifest.sequence = manifest.sequence.max(1);
         let sync = || self.storage.sync_dir(&self.dir).map_err(|e| Error::io("sync", &self.dir, e));
         sync()?;
         write_file(&**self.storage, &self.dir.join(names::STORE), &superblock.encode())?;
@@ -88,7 +108,12 @@ impl<'a> Dest<'a> {
             tracing::warn!(dir = %self.dir.display(), "cannot remove what was built");
             return;
         };
-        entries.retain(|name| names::parse(name) != names::Kind::Foreign);
+        if let Err(error) = remove_vault(&**self.storage, &self.dir) {
+            tracing::warn!(dir = %self.dir.display(), %error, "cannot remove a database");
+        }
+        entries.retain(|name| {
+            !matches!(names::parse(name), names::Kind::Foreign | names::Kind::Database)
+        });
         if let Some(at) = entries.iter().position(|name| name == names::MANIFEST) {
             remove(&entries.swap_remove(at));
             let _ = self.storage.sync_dir(&self.dir);

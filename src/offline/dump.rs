@@ -43,8 +43,8 @@ pub(super) fn dump(
         |id: Fingerprint| forgotten.binary_search_by_key(&id, |entry| entry.fingerprint).is_ok();
     for file in files.runs {
         let run = file.open(&superblock)?;
-        let (generation, ticks) = (run.spec().generation, run.ticks());
-        for record in run.cursor() {
+        let (generation, ticks) = (run.generation(), run.ticks());
+        for record in run.in_order() {
             let (id, tick) = record?;
             if !decided(id) {
                 give(id, ticks.start_of(tick), generation)?;

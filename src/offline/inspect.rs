@@ -4,15 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::log::parts;
-use super::snapshot::{Snapshot, open_if_there};
+use super::snapshot::{RunSource, Snapshot, open_if_there};
 use super::state::{InDoubt, in_doubt};
 use super::survey::Survey;
-use crate::config::TimeSource;
+use crate::config::{Backend, TimeSource};
 use crate::error::{Error, Result};
 use crate::format::manifest::RunEntry;
 use crate::format::{VERSION, names};
 use crate::identity::IdentityKind;
-use crate::store::layout::{identity_of, time_source_of};
+use crate::store::layout::{backend_of, identity_of, time_source_of};
 use crate::sys::Storage;
 use crate::time::Timestamp;
 
@@ -22,6 +22,8 @@ use crate::time::Timestamp;
 pub struct Inspection {
     /// How ids are told apart.
     pub identity: IdentityKind,
+    /// Where its log and its runs are kept.
+    pub backend: Backend,
     /// When the store was created.
     pub created: Timestamp,
     /// The version of its format.
@@ -116,6 +118,7 @@ pub(super) fn inspect(storage: &dyn Storage, dir: &Path) -> Result<Inspection> {
     });
     let mut found = Inspection {
         identity: identity_of(superblock)?,
+        backend: backend_of(superblock)?,
         created: Timestamp::from_micros(superblock.created),
         format_version: VERSION,
         sequence: manifest.sequence,
@@ -149,26 +152,51 @@ pub(super) fn inspect(storage: &dyn Storage, dir: &Path) -> Result<Inspection> {
     Ok(found)
 }
 
-/// How many entries are in the values files, and their bytes.
+/// How many ids have something kept with them beside runs, and the bytes of that.
 fn values_beside_runs(snapshot: &mut Snapshot) -> Result<(u64, u64)> {
-    let files = snapshot.files.runs.iter_mut().filter_map(|run| run.values.take());
-    files.map(|file| file.open(&snapshot.superblock.store)).try_fold(
-        (0, 0),
-        |(entries, bytes), values| {
-            let values = values?;
-            Ok((entries + values.entries(), bytes + values.bytes()))
-        },
-    )
+    let store = &snapshot.superblock.store;
+    snapshot.files.runs.iter_mut().try_fold((0, 0), |(entries, bytes), run| {
+        let found = match run {
+            RunSource::File(file) => match file.values.take().map(|file| file.open(store)) {
+                Some(values) => values.map(|values| (values.entries(), values.bytes()))?,
+                None => (0, 0),
+            },
+            RunSource::Open(run) => (run.values(), run.entry().values),
+            RunSource::Broken(entry, _) => (0, entry.values),
+        };
+        Ok((entries + found.0, bytes + found.1))
+    })
+}
+
+/// Bytes of all files in a folder, and in its folders down to `depth`.
+fn folder_bytes(storage: &dyn Storage, path: &Path, depth: u32) -> Result<u64> {
+    let mut bytes = 0;
+    for name in storage.list(path).map_err(|e| Error::io("read", path, e))? {
+        let path = path.join(name);
+        // What is not a file is a folder; one that is gone by now takes nothing.
+        bytes += match storage.open(&path).and_then(|file| file.len()) {
+            Ok(len) => len,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => 0,
+            Err(_) if depth > 0 => folder_bytes(storage, &path, depth - 1)?,
+            Err(e) => return Err(Error::io("measure", &path, e)),
+        };
+    }
+    Ok(bytes)
 }
 
 /// Bytes of all files of the store. One that is gone by now takes none.
 fn total_bytes(storage: &dyn Storage, dir: &Path) -> Result<u64> {
     let mut bytes = 0;
     for name in storage.list(dir).map_err(|e| Error::io("read", dir, e))? {
-        if names::parse(&name) == names::Kind::Foreign {
-            continue;
+        let path = dir.join(&name);
+        match names::parse(&name) {
+            names::Kind::Foreign => continue,
+            names::Kind::Database => {
+                bytes += folder_bytes(storage, &path, 1)?;
+                continue;
+            }
+            _ => {}
         }
-        let path = dir.join(name);
         if let Some(file) = open_if_there(storage, &path)? {
             bytes += file.len().map_err(|e| Error::io("measure", &path, e))?;
         }

@@ -8,10 +8,13 @@
 //! | [`dump`] | hands out every record |
 //! | [`checkpoint`] | makes a copy that can be opened, sharing the runs |
 //! | [`restore`] | makes a copy that shares nothing, of a checkpoint |
+//! | [`migrate`] | makes a copy with another [`Backend`](crate::Backend) |
 //! | [`export`], [`import`] | a store as a stream of bytes |
 //!
 //! No function takes the store's lock, and none changes anything in the folder it reads; all work
-//! also while another process writes to the store. What they see is the store at one moment between
+//! also while another process writes to the store. But for stores in a database
+//! ([`Backend::Sled`](crate::Backend)): those can be read by one process at a time, so there all functions
+//! take the lock, and sled may tidy its files when they open it. What they see is the store at one moment between
 //! call and return, with everything that was acknowledged before the call and was *written*: see
 //! [`Durability`](crate::Durability) for when that is.
 //!
@@ -51,6 +54,7 @@ mod state;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod through;
 #[cfg(test)]
 mod transaction_tests;
 mod transfer;
@@ -60,6 +64,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::config::Backend;
 use crate::error::{Corruption, Result};
 use crate::sys::Storage;
 use crate::sys::disk::Disk;
@@ -265,7 +270,41 @@ pub fn export(dir: impl AsRef<Path>, out: &mut dyn Write) -> Result<u64> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn import(input: &mut dyn Read, dest: impl AsRef<Path>) -> Result<u64> {
-    transfer::import_in(&disk(), input, dest.as_ref())
+    import_as(input, dest, Backend::Mapped)
+}
+
+/// Like [`import`], with the store in another backend.
+///
+/// # Errors
+///
+/// As [`import`], and [`Error::InvalidOption`](crate::Error::InvalidOption) where this build has no such
+/// backend.
+pub fn import_as(input: &mut dyn Read, dest: impl AsRef<Path>, backend: Backend) -> Result<u64> {
+    transfer::import_in(&disk(), input, dest.as_ref(), backend)
+}
+
+/// Copies a store into the new folder `dest`, with its log and its runs in `backend`. The copy has all that
+/// [`checkpoint`] copies: ids, when they were first seen, progress, state, outcomes, what is prepared and
+/// what was forgotten. It has the name and the key of the store; go on with one of the two.
+///
+/// # Errors
+///
+/// As [`checkpoint`], and [`Error::InvalidOption`](crate::Error::InvalidOption) where this build has no
+/// such backend.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let (from, to) = (dir.path().join("a"), dir.path().join("b"));
+/// use firstseen::{Backend, Store, offline};
+///
+/// Store::open(&from)?.check_and_insert(&["a"])?;
+/// // `Backend::Sled` with the cargo feature `sled`; this one merely copies.
+/// offline::migrate(&from, &to, Backend::Mapped)?;
+/// assert!(Store::open(&to)?.contains(&["a"])?[0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn migrate(dir: impl AsRef<Path>, dest: impl AsRef<Path>, backend: Backend) -> Result<()> {
+    checkpoint::migrate_in(&disk(), dir.as_ref(), dest.as_ref(), backend)
 }
 
 fn disk() -> Arc<dyn Storage> {

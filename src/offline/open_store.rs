@@ -3,9 +3,15 @@
 use std::io::Write;
 use std::path::Path;
 
+use super::checkpoint::{How, copy_snapshot};
+use super::snapshot::Snapshot;
+use super::transfer::export_snapshot;
 use crate::error::Result;
 use crate::log::Need;
 use crate::store::Store;
+use crate::store::core::Core;
+use crate::store::upkeep::Upkeep;
+use crate::sync::{MutexGuard, lock};
 
 impl Store {
     /// Makes a copy of the store, in the folder `dest`, that can be opened; calls go on meanwhile.
@@ -32,7 +38,13 @@ impl Store {
         let core = self.core();
         core.check_usable()?;
         core.log.wait(core.log.staged(), Need::Written)?;
-        super::checkpoint_in(&core.options.storage, &core.dir, dest.as_ref())
+        match core.snapshot()? {
+            None => super::checkpoint_in(&core.options.storage, &core.dir, dest.as_ref()),
+            Some((snapshot, _upkeep)) => {
+                let storage = &core.options.storage;
+                copy_snapshot(storage, snapshot, &core.dir, dest.as_ref(), How::Link)
+            }
+        }
     }
 
     /// Writes the store as one stream of bytes and returns how many records that are; calls go on
@@ -56,6 +68,23 @@ impl Store {
         self.seal()?;
         let core = self.core();
         core.log.wait(core.log.staged(), Need::Written)?;
-        super::export_in(&*core.options.storage, &core.dir, out)
+        match core.snapshot()? {
+            None => super::export_in(&*core.options.storage, &core.dir, out),
+            Some((snapshot, _upkeep)) => export_snapshot(snapshot, out),
+        }
+    }
+}
+
+impl Core {
+    /// What cannot be read beside its owner, with upkeep stopped for as long as it is held; `None` if it
+    /// can be.
+    fn snapshot(&self) -> Result<Option<(Snapshot, MutexGuard<'_, Upkeep>)>> {
+        if self.vault.is_in_files() {
+            return Ok(None);
+        }
+        let upkeep = lock(&self.upkeep);
+        self.check_usable()?;
+        let snapshot = Snapshot::through(&*self.vault, &*self.options.storage, &self.dir)?;
+        Ok(Some((snapshot, upkeep)))
     }
 }

@@ -4,25 +4,44 @@
 //! any more. So a file that is missing while the manifest has not changed is missing; otherwise one
 //! starts over. Once a file is open its removal does no harm, and what is in it stays: runs are
 //! immutable, and segments only grow.
+//!
+//! What is in a database cannot be read beside its owner: there the snapshot takes the store's lock, or
+//! is taken by the owner itself.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::backend::mapped::{check_run, check_values, list_segments};
+use crate::backend::{Place, Sealed, Vault, check_backend, open_vault};
+use crate::config::Backend;
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::superblock::Superblock;
 use crate::format::{self, StoreId, names};
-use crate::run::{Run, Values};
+use crate::run::{ReadMode, Run, Values};
 use crate::state::State;
 use crate::store::catalog::read_whole;
-use crate::store::layout::{read_manifest, read_store};
-use crate::sys::{File, Storage};
+use crate::store::layout::{backend_of, read_manifest, read_store};
+use crate::sys::{File, Lock, Storage, disk};
 
 /// How often one starts over before giving up. Manifests are written some times a second at most,
 /// and files are opened in less than a millisecond.
 const TRIES: usize = 64;
+/// What a database's cache may take its share of.
+const MEMORY: u64 = 256 << 20;
 
-/// A run, open and not looked into.
+/// A run of a store.
+#[derive(Debug)]
+pub(super) enum RunSource {
+    /// A file, open and not looked into.
+    File(RunFile),
+    /// One that a vault has opened.
+    Open(Arc<dyn Sealed>),
+    /// One that a vault could not open, and why.
+    Broken(RunEntry, Error),
+}
+
+/// A run file, open and not looked into.
 #[derive(Debug)]
 pub(super) struct RunFile {
     pub(super) number: u64,
@@ -64,7 +83,7 @@ pub(super) struct StateFile {
 #[derive(Debug, Default)]
 pub(super) struct Files {
     /// Oldest first.
-    pub(super) runs: Vec<RunFile>,
+    pub(super) runs: Vec<RunSource>,
     /// Ascending.
     pub(super) segments: Vec<SegmentFile>,
     /// The one that the manifest names, if it names one; for want of a manifest, all.
@@ -79,6 +98,21 @@ pub(super) struct Snapshot {
     pub(super) superblock: Superblock,
     pub(super) manifest: Manifest,
     pub(super) files: Files,
+    /// What keeps others away from what is not in files of its own.
+    pub(super) held: Option<Held>,
+}
+
+/// A vault that was opened for the snapshot, under the lock of its store.
+#[derive(Debug)]
+pub(super) struct Held {
+    vault: Arc<dyn Vault>,
+    _lock: Box<dyn Lock>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.vault.close();
+    }
 }
 
 impl Snapshot {
@@ -94,6 +128,12 @@ impl Snapshot {
     /// A snapshot that lists what is missing.
     pub(super) fn take_as_is(storage: &dyn Storage, dir: &Path) -> Result<Snapshot> {
         check_is_store(storage, dir)?;
+        let (superblock, _) = read_store(storage, dir)?;
+        if backend_of(&superblock)? != Backend::Mapped {
+            let held = Held::open(storage, dir, &superblock)?;
+            let snapshot = Snapshot::through(&*held.vault, storage, dir)?;
+            return Ok(Snapshot { held: Some(held), ..snapshot });
+        }
         for _ in 0..TRIES {
             let (superblock, manifest) = read_store(storage, dir)?;
             let files = Files::open(storage, dir, &manifest)?;
@@ -103,13 +143,46 @@ impl Snapshot {
             let overtaken = now.sequence != manifest.sequence
                 && (!files.missing.is_empty() || now.first_segment > unseen);
             if !overtaken {
-                return Ok(Snapshot { superblock, manifest, files });
+                return Ok(Snapshot { superblock, manifest, files, held: None });
             }
         }
         Err(Error::Misuse(format!(
             "the store in {} changes faster than it can be read; call again",
             dir.display()
         )))
+    }
+
+    /// A snapshot of a store by way of its vault. Nothing is sealed, merged or expired meanwhile.
+    pub(super) fn through(
+        vault: &dyn Vault,
+        storage: &dyn Storage,
+        dir: &Path,
+    ) -> Result<Snapshot> {
+        let (superblock, manifest) = read_store(storage, dir)?;
+        let mut files = Files::default();
+        for &entry in &manifest.runs {
+            match vault.open_run(&entry) {
+                Ok(run) => files.runs.push(RunSource::Open(run)),
+                Err(Error::WindowIncomplete { missing }) => files.missing.push(missing),
+                Err(error) => files.runs.push(RunSource::Broken(entry, error)),
+            }
+        }
+        if manifest.state != 0 {
+            files.open_state(storage, dir, manifest.state)?;
+        }
+        let listed = vault.segments(manifest.first_segment)?;
+        let last = listed.last().copied().unwrap_or(0).max(manifest.last_segment);
+        for number in manifest.first_segment..=last {
+            let path = vault.segment_path(number);
+            match listed.binary_search(&number) {
+                Ok(_) => {
+                    let file = vault.open_segment(number)?;
+                    files.segments.push(SegmentFile { number, path, file });
+                }
+                Err(_) => files.missing.push(path),
+            }
+        }
+        Ok(Snapshot { superblock, manifest, files, held: None })
     }
 
     /// The state that the log is to be replayed over.
@@ -184,7 +257,9 @@ impl Files {
         let values = self.open_values(storage, dir, number, entry)?;
         let path = names::run(dir, number);
         match open_if_there(storage, &path)? {
-            Some(file) => self.runs.push(RunFile { number, entry, path, file, values }),
+            Some(file) => {
+                self.runs.push(RunSource::File(RunFile { number, entry, path, file, values }))
+            }
             None => self.missing.push(path),
         }
         Ok(())
@@ -238,6 +313,58 @@ impl StateFile {
             self.number,
             &self.path,
         )?))
+    }
+}
+
+impl Held {
+    fn open(storage: &dyn Storage, dir: &Path, superblock: &Superblock) -> Result<Held> {
+        let backend = backend_of(superblock)?;
+        check_backend(backend, storage)?;
+        let path = dir.join(names::LOCK);
+        let lock = storage.lock(&path).map_err(|e| Error::io("lock", &path, e))?;
+        let lock = lock.ok_or_else(|| Error::Locked {
+            path: dir.to_path_buf(),
+            holder: disk::holder(&path),
+        })?;
+        let storage: Arc<dyn Storage> = Arc::new(disk::Disk);
+        let place = Place {
+            storage: &storage,
+            dir,
+            store: superblock.store,
+            read_mode: ReadMode::Positioned,
+            memory_budget: MEMORY,
+        };
+        Ok(Held { vault: open_vault(backend, &place, false)?, _lock: lock })
+    }
+}
+
+impl RunSource {
+    /// The run, to be read in order, held against the manifest.
+    pub(super) fn open(self, superblock: &Superblock) -> Result<Arc<dyn Sealed>> {
+        match self {
+            RunSource::File(file) => Ok(Arc::new(file.open(superblock)?)),
+            RunSource::Open(run) => Ok(run),
+            RunSource::Broken(_, error) => Err(error),
+        }
+    }
+
+    /// What messages call it.
+    pub(super) fn path(&self) -> PathBuf {
+        let inside = |number| names::run(Path::new(names::SLED), number);
+        match self {
+            RunSource::File(file) => file.path.clone(),
+            RunSource::Open(run) => inside(run.number()),
+            RunSource::Broken(entry, _) => inside(entry.number),
+        }
+    }
+
+    /// What the manifest says of it, where there is one.
+    pub(super) fn entry(&self) -> Option<RunEntry> {
+        match self {
+            RunSource::File(file) => file.entry,
+            RunSource::Open(run) => Some(run.entry()),
+            RunSource::Broken(entry, _) => Some(*entry),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::format::names;
 use crate::sys::{Storage, read_exact_at, write_all_at};
 use crate::testing::MemoryDisk;
 use crate::testing::values::{give_values, values_of};
-use crate::{Store, Verdict};
+use crate::{Backend, Store, Verdict};
 
 const DIR: &str = "/s";
 const COPY: &str = "/copy";
@@ -236,7 +236,8 @@ fn a_stream_carries_ids_times_and_generations() {
     // The one that was forgotten and came back is not a record.
     assert_eq!(exported, 1_045);
     let mut input = stream.as_slice();
-    let imported = import_in(&storage(&disk), &mut input, Path::new(COPY)).unwrap();
+    let imported =
+        import_in(&storage(&disk), &mut input, Path::new(COPY), Backend::Mapped).unwrap();
     assert_eq!((imported, input.len()), (exported, 0));
     let before = records(&disk, DIR);
     let values = values_of(&open_at(&disk.kill(), DIR, false).unwrap());
@@ -261,7 +262,8 @@ fn damaged_and_cut_streams_leave_nothing_behind() {
     let refused = |bytes: &[u8]| {
         let disk = MemoryDisk::new();
         let mut input = bytes;
-        let error = import_in(&storage(&disk), &mut input, Path::new(COPY)).unwrap_err();
+        let error =
+            import_in(&storage(&disk), &mut input, Path::new(COPY), Backend::Mapped).unwrap_err();
         assert!(matches!(error, Error::Corrupt(_) | Error::Version { .. }), "{error:?}");
         assert!(disk.list(Path::new(COPY)).is_err());
     };

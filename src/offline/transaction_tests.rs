@@ -18,7 +18,7 @@ use crate::log::replay;
 use crate::sys::{Storage, read_exact_at, write_all_at};
 use crate::testing::{ManualClock, MemoryDisk};
 use crate::time::Timestamp;
-use crate::{Store, Verdict};
+use crate::{Backend, Store, Verdict};
 
 const DIR: &str = "/s";
 const COPY: &str = "/copy";
@@ -162,8 +162,7 @@ fn a_copy_gives_out_no_fencing_token_of_a_claim_that_it_holds() {
     // The first claim of a store has tokens reserved in the manifest: after it was read.
     let held = store.begin(&["b"]).unwrap().prepare("t").unwrap().fence();
     let (from, to) = (Path::new(DIR), Path::new(COPY));
-    checkpoint::copy_snapshot(&storage(&disk), snapshot, from, to, checkpoint::Files::Copy)
-        .unwrap();
+    checkpoint::copy_snapshot(&storage(&disk), snapshot, from, to, checkpoint::How::Copy).unwrap();
     let copy = open_at(&disk, COPY);
     assert_eq!(copy.in_doubt()[0].fence(), held);
     let fence = copy.begin(&["c"]).unwrap().token();
@@ -282,7 +281,7 @@ fn a_stream_has_the_outcomes_that_are_still_in_the_log() {
     let disk = Arc::clone(&store.core().options.storage);
     let mut stream = Vec::new();
     export_in(&*disk, Path::new(DIR), &mut stream).unwrap();
-    import_in(&disk, &mut stream.as_slice(), Path::new(COPY)).unwrap();
+    import_in(&disk, &mut stream.as_slice(), Path::new(COPY), Backend::Mapped).unwrap();
     let copy = Store::builder().memory_budget(16 << 20).background(false);
     let copy = copy.clock(Arc::new(ManualClock::new(NOW))).storage(disk).open(COPY).unwrap();
     assert_eq!(outcomes(&copy, 15), expected);

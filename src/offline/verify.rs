@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::log::measure;
 use super::snapshot::{
-    Files, RunFile, SegmentFile, Snapshot, StateFile, ValuesFile, open_if_there,
+    Files, RunFile, RunSource, SegmentFile, Snapshot, StateFile, ValuesFile, open_if_there,
 };
+use crate::backend::Sealed;
 use crate::backend::mapped::check_run;
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
@@ -18,7 +19,7 @@ use crate::log::{Content, Tail, records_of, replay_prefix};
 use crate::run::Run;
 use crate::store::catalog::read_file;
 use crate::store::chain::Chain;
-use crate::store::layout::{identity_of, read_segment_header, time_source_of};
+use crate::store::layout::{backend_of, identity_of, read_segment_header, time_source_of};
 use crate::sys::{Storage, read_exact_at};
 use crate::time::Ticks;
 
@@ -48,13 +49,13 @@ pub(super) fn verify(
         return Ok(check.verified);
     };
     let store = superblock.store;
-    let (manifest, files) = match check.note(Snapshot::take_as_is(storage, dir))? {
-        Some(Snapshot { manifest, files, .. }) => {
+    let (manifest, files, _held) = match check.note(Snapshot::take_as_is(storage, dir))? {
+        Some(Snapshot { manifest, files, held, .. }) => {
             check.read(manifest.encode(&store).len() as u64);
             check.note(time_source_of(&manifest))?;
-            (Some(manifest), files)
+            (Some(manifest), files, held)
         }
-        None => (None, Files::open_listed(storage, dir)?),
+        None => (None, Files::open_listed(storage, dir)?, None),
     };
     for missing in &files.missing {
         check.note(Err::<(), _>(Error::WindowIncomplete { missing: missing.clone() }))?;
@@ -136,11 +137,57 @@ impl Check<'_> {
         let superblock = self.note(read)?;
         if let Some(superblock) = &superblock {
             self.note(identity_of(superblock))?;
+            self.note(backend_of(superblock))?;
         }
         Ok(superblock)
     }
 
     fn run(
+        &mut self,
+        storage: &dyn Storage,
+        source: RunSource,
+        store: &StoreId,
+        manifest: Option<&Manifest>,
+    ) -> Result<()> {
+        let path = source.path();
+        match source {
+            RunSource::File(file) => self.run_file(storage, file, store, manifest),
+            RunSource::Open(run) => self.open_run(&path, &*run, manifest),
+            RunSource::Broken(_, error) => self.note(Err::<(), _>(error)).map(drop),
+        }
+    }
+
+    /// Checks a run that is not in a file of its own.
+    fn open_run(
+        &mut self,
+        path: &Path,
+        run: &dyn Sealed,
+        manifest: Option<&Manifest>,
+    ) -> Result<()> {
+        self.read(run.entry().total_bytes());
+        let before = self.verified.damages;
+        run.verify(&mut |damage| self.tell(&damage))?;
+        self.verified.records += run.records();
+        if self.verified.damages == before {
+            self.times(path, run, manifest);
+        }
+        Ok(())
+    }
+
+    /// Holds the times that a run has against the manifest.
+    fn times(&mut self, path: &Path, run: &dyn Sealed, manifest: Option<&Manifest>) {
+        let Some(manifest) = manifest else { return };
+        self.ticks(path, manifest, run.generation(), run.ticks(), true);
+        let latest = run.ticks().start_of(run.tick_range().1);
+        if run.records() > 0 && latest > manifest.high_water {
+            let expected = format!("times up to {}", manifest.high_water);
+            let (what, found) = ("ticks of a run", format!("{latest}"));
+            let path = path.to_path_buf();
+            self.tell(&Corruption { path, offset: 0, what, expected, found });
+        }
+    }
+
+    fn run_file(
         &mut self,
         storage: &dyn Storage,
         run: RunFile,
@@ -163,15 +210,8 @@ impl Check<'_> {
         }
         run.verify(&mut |damage| self.tell(&damage))?;
         self.verified.records += run.records();
-        let Some(manifest) = manifest.filter(|_| self.verified.damages == before) else {
-            return Ok(());
-        };
-        self.ticks(&path, manifest, run.spec().generation, run.ticks(), true);
-        let latest = run.ticks().start_of(run.tick_range().1);
-        if run.records() > 0 && latest > manifest.high_water {
-            let expected = format!("times up to {}", manifest.high_water);
-            let (what, found) = ("ticks of a run", format!("{latest}"));
-            self.tell(&Corruption { path, offset: 0, what, expected, found });
+        if self.verified.damages == before {
+            self.times(&path, &run, manifest);
         }
         Ok(())
     }

@@ -17,16 +17,28 @@ const WORDS: usize = BLOCK / 8;
 /// One block, where it is held in memory: a cache line of its own.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct Block([u8; BLOCK]);
+pub(crate) struct Block([u8; BLOCK]);
 
 impl Block {
-    pub(super) fn bytes(&self) -> &[u8; BLOCK] {
+    pub(crate) fn bytes(&self) -> &[u8; BLOCK] {
         &self.0
+    }
+
+    #[cfg(feature = "sled")]
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8; BLOCK] {
+        &mut self.0
+    }
+}
+
+#[cfg(feature = "sled")]
+impl Default for Block {
+    fn default() -> Block {
+        Block([0; BLOCK])
     }
 }
 
 /// How many blocks give `bits_per_id` to each of `expected` records; at least one.
-pub(super) fn blocks_for(expected: u64, bits_per_id: u32) -> u64 {
+pub(crate) fn blocks_for(expected: u64, bits_per_id: u32) -> u64 {
     let bits = u128::from(expected) * u128::from(bits_per_id);
     let blocks = bits.div_ceil(BLOCK as u128 * 8).max(1);
     u64::try_from(blocks).expect("2^64 ids at 2^32 bits are 2^87 blocks, more than any file")
@@ -34,7 +46,7 @@ pub(super) fn blocks_for(expected: u64, bits_per_id: u32) -> u64 {
 
 /// The block of a fingerprint, of `blocks`. Monotone in the fingerprint.
 #[inline]
-pub(super) fn block_of(fingerprint: Fingerprint, blocks: u64) -> u64 {
+pub(crate) fn block_of(fingerprint: Fingerprint, blocks: u64) -> u64 {
     ((u128::from(fingerprint.hi) * u128::from(blocks)) >> 64) as u64
 }
 
@@ -53,7 +65,7 @@ fn masks(fingerprint: Fingerprint) -> [u64; WORDS] {
 
 /// Sets the bits of a fingerprint in its block.
 #[inline]
-pub(super) fn insert(block: &mut [u8; BLOCK], fingerprint: Fingerprint) {
+pub(crate) fn insert(block: &mut [u8; BLOCK], fingerprint: Fingerprint) {
     let (words, _) = block.as_chunks_mut::<8>();
     for (word, mask) in words.iter_mut().zip(masks(fingerprint)) {
         *word = (u64::from_le_bytes(*word) | mask).to_le_bytes();
@@ -62,7 +74,7 @@ pub(super) fn insert(block: &mut [u8; BLOCK], fingerprint: Fingerprint) {
 
 /// Whether a fingerprint may have been inserted in this block.
 #[inline]
-pub(super) fn may_contain(block: &[u8; BLOCK], fingerprint: Fingerprint) -> bool {
+pub(crate) fn may_contain(block: &[u8; BLOCK], fingerprint: Fingerprint) -> bool {
     let (words, _) = block.as_chunks::<8>();
     let missing = words
         .iter()

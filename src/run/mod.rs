@@ -41,7 +41,7 @@ use crate::time::Ticks;
 
 mod cursor;
 mod directory;
-mod filter;
+pub(crate) mod filter;
 mod merge;
 mod open;
 mod reader;

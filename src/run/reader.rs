@@ -199,6 +199,7 @@ impl Run {
     }
 
     /// All records, ascending.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn cursor(&self) -> Cursor<'_> {
         self.cursor_from(0)
     }

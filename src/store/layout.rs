@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::catalog::read_file;
-use crate::config::TimeSource;
+use crate::config::{Backend, TimeSource};
 use crate::error::{Error, Result};
 use crate::format::manifest::Manifest;
 use crate::format::segment::{BYTES as HEADER, SegmentHeader};
@@ -57,6 +57,14 @@ pub(crate) fn identity_of(superblock: &Superblock) -> Result<IdentityKind> {
     IdentityKind::from_code(superblock.identity).ok_or_else(|| Error::InvalidOption {
         option: "identity",
         reason: format!("the store has number {}, unknown", superblock.identity),
+    })
+}
+
+/// Where a store keeps its log and its runs.
+pub(crate) fn backend_of(superblock: &Superblock) -> Result<Backend> {
+    Backend::from_code(superblock.backend).ok_or_else(|| Error::InvalidOption {
+        option: "backend",
+        reason: format!("the store has number {}, unknown", superblock.backend),
     })
 }
 

@@ -19,7 +19,7 @@ mod bell;
 mod call;
 pub(crate) mod catalog;
 pub(crate) mod chain;
-mod core;
+pub(crate) mod core;
 mod counters;
 mod forget;
 pub(crate) mod layout;
@@ -32,7 +32,7 @@ mod rotation;
 mod state_file;
 mod stats;
 pub(crate) mod transaction;
-mod upkeep;
+pub(crate) mod upkeep;
 #[cfg(test)]
 mod values_tests;
 mod worker;

@@ -19,16 +19,15 @@ use std::time::{Duration, Instant};
 
 use super::catalog::{Catalog, write_file};
 use super::core::Core;
-use super::layout::{identity_of, read_state, read_store, time_source_of};
+use super::layout::{backend_of, identity_of, read_state, read_store, time_source_of};
 use super::options::{DEFAULT_WINDOW, Options};
 use super::recover::{Base, Replayed, remove_dropped, replay_log};
 use super::rotation::Rotation;
 use super::transaction::{Fences, InDoubt, LoggedState, Positions};
 use super::upkeep::{Upkeep, filter_size};
-use crate::backend::mapped::MappedVault;
-use crate::backend::{Sealed, Vault};
+use crate::backend::{self, Sealed, Vault};
 use crate::claim::{Claims, Mono, Ticket};
-use crate::config::{Durability, TimeSource};
+use crate::config::{Backend, Durability, TimeSource};
 use crate::error::{Error, Result};
 use crate::filter::WindowFilter;
 use crate::format::commit::Item;
@@ -110,12 +109,7 @@ impl Core {
         storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         let kept = catalog.manifest.clone();
         check_kept(&mut catalog.manifest, &superblock, &options)?;
-        let vault: std::sync::Arc<dyn Vault> = std::sync::Arc::new(MappedVault::new(
-            std::sync::Arc::clone(&storage),
-            dir,
-            superblock.store,
-            options.read_mode,
-        ));
+        let vault = open_vault_of(dir, &options, &superblock, &mut catalog)?;
         recovery.removed_files = vault.remove_leftovers(&catalog.manifest)?
             + remove_leftovers(dir, &options, &catalog.manifest)?;
         let runs = open_runs(&*vault, &options, &mut catalog, &mut recovery)?;
@@ -208,15 +202,45 @@ fn take_lock(dir: &Path, options: &Options) -> Result<Box<dyn Lock>> {
     lock.ok_or_else(|| Error::Locked { path: dir.to_path_buf(), holder: disk::holder(&path) })
 }
 
+/// Opens the vault of the store. That of one whose manifest is the first was never used, and is made anew;
+/// the second manifest says that it is there.
+fn open_vault_of(
+    dir: &Path,
+    options: &Options,
+    superblock: &Superblock,
+    catalog: &mut Catalog,
+) -> Result<std::sync::Arc<dyn Vault>> {
+    let kind = backend_of(superblock)?;
+    let place = backend::Place {
+        storage: &options.storage,
+        dir,
+        store: superblock.store,
+        read_mode: options.read_mode,
+        memory_budget: options.memory_budget,
+    };
+    let create = kind != Backend::Mapped && catalog.manifest.sequence == 1;
+    if create {
+        backend::remove_vault(&*options.storage, dir)?;
+    }
+    let vault = backend::open_vault(kind, &place, create)?;
+    if create {
+        vault.sync_names()?;
+        catalog.install(|_| {})?;
+    }
+    Ok(vault)
+}
+
 /// Writes `STORE`, then `MANIFEST`: a store exists from the moment that both do.
 fn create_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> {
     let storage = &*options.storage;
+    backend::check_backend(options.backend.unwrap_or_default(), storage)?;
     let random = || random_key().map_err(|e| Error::io("draw a key for", dir, e));
     let superblock = Superblock {
         store: random()?,
         identity: options.identity.unwrap_or_default().code(),
         key: random()?,
         created: options.clock.wall().as_micros(),
+        backend: options.backend.unwrap_or_default().code(),
     };
     let path = dir.join(names::STORE);
     let _ = storage.remove(&path);
@@ -251,6 +275,13 @@ fn check_kept(manifest: &mut Manifest, superblock: &Superblock, options: &Option
     let kept = identity_of(superblock)?;
     if options.identity.is_some_and(|wanted| wanted != kept) {
         return refuse("identity", format!("the store was created with `{kept}`, and keeps it"));
+    }
+    let kept = backend_of(superblock)?;
+    if options.backend.is_some_and(|wanted| wanted != kept) {
+        let reason = format!(
+            "the store was created with `{kept}`, and keeps it; `migrate` makes a copy with another"
+        );
+        return refuse("backend", reason);
     }
     let kept = time_source_of(manifest)?;
     if options.time.is_some_and(|wanted| wanted != kept) {

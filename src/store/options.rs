@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Store;
-use crate::config::{Durability, LeaseEnd, TimeSource};
+use crate::config::{Backend, Durability, LeaseEnd, TimeSource};
 use crate::error::{Error, Result};
 use crate::identity::IdentityKind;
 use crate::run::ReadMode;
@@ -15,8 +15,8 @@ use crate::time::{Clock, SystemClock};
 
 /// How a store is opened. Made by [`Store::builder`].
 ///
-/// Window, time source and identity are kept in the store. On reopening, an option that was not set
-/// takes the kept value; the identity and the time source cannot be changed, the window can: a
+/// Window, time source, identity and backend are kept in the store. On reopening, an option that was
+/// not set takes the kept value; the identity, the time source and the backend cannot be changed, the window can: a
 /// shorter one counts at once, a longer one for ids that are still known (see
 /// [`Store::effective_window`]).
 #[derive(Debug, Clone)]
@@ -32,6 +32,7 @@ pub(crate) struct Options {
     pub(crate) lease_end: LeaseEnd,
     pub(crate) time: Option<TimeSource>,
     pub(crate) identity: Option<IdentityKind>,
+    pub(crate) backend: Option<Backend>,
     pub(crate) durability: Durability,
     pub(crate) generations: u32,
     pub(crate) max_bytes: Option<u64>,
@@ -76,6 +77,7 @@ impl Default for Builder {
                 lease_end: LeaseEnd::Rerun,
                 time: None,
                 identity: None,
+                backend: None,
                 durability: Durability::Buffered,
                 generations: DEFAULT_GENERATIONS,
                 max_bytes: None,
@@ -139,6 +141,13 @@ impl Builder {
     #[must_use]
     pub fn identity(mut self, identity: IdentityKind) -> Builder {
         self.options.identity = Some(identity);
+        self
+    }
+
+    /// Where the log and the runs are kept. Default: the store's, [`Backend::Mapped`] for a new one.
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Builder {
+        self.options.backend = Some(backend);
         self
     }
 

@@ -181,7 +181,8 @@ impl Upkeep {
         let number = self.catalog.manifest.next_run;
         let (generation, ticks) = (mem.generation, mem.ticks);
         let target = RunTarget { number, generation, ticks, expected: mem.ids() as u64 };
-        let written = write_run(&*core.vault, target, mem.table.drain(), &mem.values.sorted());
+        let values = mem.values.sorted().into_iter();
+        let written = write_run(&*core.vault, target, mem.table.drain().map(Ok), values.map(Ok));
         written.inspect_err(|_| self.mark_in_filter(core, mem, false))
     }
 
@@ -279,15 +280,16 @@ impl Upkeep {
         let active = core.gate.enter().active.generation;
         let manifest = &self.catalog.manifest;
         let growing = manifest.runs.iter().filter(|run| run.generation == active);
-        if growing.map(RunEntry::total_bytes).sum::<u64>() > runs_most / 8 {
+        let on_disk = |runs: u64| runs.saturating_mul(core.vault.amplification());
+        if on_disk(growing.map(RunEntry::total_bytes).sum()) > runs_most / 8 {
             core.cut_generation.store(true, Ordering::Relaxed);
         }
         let Some(&oldest) = manifest.generations.first() else {
             return Ok(false);
         };
-        let bytes: u64 = manifest.runs.iter().map(RunEntry::total_bytes).sum();
+        let bytes = on_disk(manifest.runs.iter().map(RunEntry::total_bytes).sum());
         let inputs = self.merging.as_ref().map_or(&[][..], |merging| merging.inputs());
-        let merging: u64 = inputs.iter().map(|run| run.entry().total_bytes()).sum();
+        let merging = on_disk(inputs.iter().map(|run| run.entry().total_bytes()).sum());
         if merging > 0 && bytes + merging > runs_most {
             self.merging = None;
             return Ok(true);
@@ -481,7 +483,8 @@ impl Upkeep {
         };
         let merged: u64 = inputs.iter().map(|run| run.entry().total_bytes()).sum();
         let all: u64 = manifest.runs.iter().map(RunEntry::total_bytes).sum();
-        if core.options.max_bytes.is_some_and(|most| all + merged > most / 2) {
+        let together = (all + merged).saturating_mul(core.vault.amplification());
+        if core.options.max_bytes.is_some_and(|most| together > most / 2) {
             return Ok(());
         }
         let target = RunTarget {

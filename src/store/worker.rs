@@ -65,6 +65,10 @@ impl Running {
         let finished = self.core.finish();
         // Nothing is let in any more, so no id is free by this but for those who wait for it.
         self.core.claims.close();
+        // Whoever comes through the gate from now on is told that the store is closed.
+        let runs = self.core.gate.update(|view| std::mem::take(&mut view.runs));
+        drop(runs);
+        self.core.vault.close();
         *lock(&self.core.lock) = None;
         finished
     }

@@ -60,6 +60,17 @@ pub trait Storage: Send + Sync + fmt::Debug + 'static {
     /// Makes the names in a folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
+    /// Bytes that are free for this process on the disk of a folder; `None` where nobody can tell.
+    fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>> {
+        let _ = dir;
+        Ok(None)
+    }
+
+    /// Whether the paths are those of the system, so that somebody else can be sent to one.
+    fn is_of_the_system(&self) -> bool {
+        false
+    }
+
     /// Takes the exclusive lock on a file, creating it; `None` if somebody else has it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
 }

@@ -137,7 +137,7 @@ impl Vault for MappedVault {
             names::Kind::Run(number) => listed(number).is_none(),
             names::Kind::Values(number) => listed(number).is_none_or(|run| run.values == 0),
             names::Kind::Segment(number) => number < manifest.first_segment,
-            names::Kind::State(_) | names::Kind::Fixed | names::Kind::Foreign => false,
+            _ => false,
         };
         let mut removed = 0;
         for name in entries.iter().filter(|name| left_over(name)) {

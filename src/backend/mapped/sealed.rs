@@ -1,7 +1,7 @@
 //! A run file as the front sees it.
 
 use super::super::{Found, Records, Sealed, ValuesInOrder};
-use crate::error::Result;
+use crate::error::{Corruption, Result};
 use crate::format::manifest::RunEntry;
 use crate::format::value::Value;
 use crate::key::Fingerprint;
@@ -76,6 +76,11 @@ impl Sealed for Run {
 
     fn records_from(&self, hi: u64) -> Box<dyn Records + '_> {
         Box::new(self.cursor_from(hi))
+    }
+
+    fn verify(&self, report: &mut dyn FnMut(Corruption)) -> Result<()> {
+        Run::verify(self, report)?;
+        Run::values(self).map_or(Ok(()), |values| values.verify(report))
     }
 
     fn values_after(&self, id: Option<Fingerprint>) -> ValuesInOrder<'_> {

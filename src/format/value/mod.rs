@@ -262,7 +262,7 @@ mod tests {
         for (id, value) in samples() {
             let mut bytes = Vec::new();
             value.encode(id, &mut bytes);
-            assert_eq!(Entry::split(&bytes).unwrap().1, []);
+            assert!(Entry::split(&bytes).unwrap().1.is_empty());
             for len in 0..bytes.len() {
                 assert_eq!(Entry::split(&bytes[..len]), None);
             }

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::super::log::{Part, parts};
-use super::super::snapshot::{RunFile, Snapshot};
+use super::super::snapshot::{RunSource, Snapshot};
 use super::super::survey::Survey;
+use crate::backend::{InOrder, Sealed, ValuesInOrder};
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::export::{
@@ -17,13 +19,20 @@ use crate::format::manifest::ForgottenEntry;
 use crate::format::superblock::Superblock;
 use crate::format::value::Value;
 use crate::key::Fingerprint;
-use crate::run::{Cursor, LatestValues, Merge, Record, Run, Sorted};
+use crate::run::{LatestValues, Merge, Record, Sorted};
 use crate::sys::Storage;
 use crate::time::Ticks;
 
 /// See [`export`](super::super::export).
 pub(crate) fn export_in(storage: &dyn Storage, dir: &Path, out: &mut dyn Write) -> Result<u64> {
-    let mut snapshot = Snapshot::take(storage, dir)?;
+    export_snapshot(Snapshot::take(storage, dir)?, out)
+}
+
+/// Writes what a snapshot was taken of.
+pub(crate) fn export_snapshot(mut snapshot: Snapshot, out: &mut dyn Write) -> Result<u64> {
+    if let Some(missing) = snapshot.files.missing.first() {
+        return Err(Error::WindowIncomplete { missing: missing.clone() });
+    }
     let parts = parts(&mut snapshot)?;
     let survey = Survey::new(&snapshot.manifest).with_values().read(&parts)?;
     let forgotten = survey.forgotten_entries();
@@ -108,7 +117,7 @@ impl<'a> Stream<'a> {
 /// Where the records of a generation are.
 struct Sources<'a> {
     ticks: Ticks,
-    runs: Vec<RunFile>,
+    runs: Vec<RunSource>,
     parts: Vec<&'a Part>,
 }
 
@@ -124,9 +133,9 @@ fn by_generation(snapshot: Snapshot, parts: &[Part]) -> Result<BTreeMap<u64, Sou
         generation.parts.push(part);
     }
     for run in snapshot.files.runs {
-        let number = run.entry.map_or(0, |entry| entry.generation);
+        let number = run.entry().map_or(0, |entry| entry.generation);
         let generation = generations.get_mut(&number).ok_or_else(|| Corruption {
-            path: run.path.clone(),
+            path: run.path(),
             offset: 0,
             what: "run",
             expected: "a generation that the manifest lists".into(),
@@ -163,12 +172,12 @@ impl Sources<'_> {
         let logged = self.logged()?;
         let mut runs = Vec::with_capacity(self.runs.len());
         for file in self.runs {
-            let path = file.path.clone();
+            let path = file.path();
             let run = file.open(superblock)?;
             check_ticks(&path, self.ticks, run.ticks())?;
             runs.push(run);
         }
-        let expected = runs.iter().map(Run::records).sum::<u64>() + logged.len() as u64;
+        let expected = runs.iter().map(|run| run.records()).sum::<u64>() + logged.len() as u64;
         stream.pending = Some(Block::Generation { number, ticks: self.ticks, expected });
         write_records(&runs, logged, forgotten, stream)?;
         write_values(&runs, values, forgotten, stream)?;
@@ -195,12 +204,12 @@ impl Sources<'_> {
 
 /// Writes the records of runs and log, but for those of forgotten ids.
 fn write_records(
-    runs: &[Run],
+    runs: &[Arc<dyn Sealed>],
     logged: Vec<Record>,
     forgotten: &[ForgottenEntry],
     stream: &mut Stream<'_>,
 ) -> Result<()> {
-    let mut sources: Vec<Source<'_>> = runs.iter().map(|run| Source::Run(run.cursor())).collect();
+    let mut sources: Vec<Source<'_>> = runs.iter().map(|run| Source::Run(run.in_order())).collect();
     sources.push(Source::Log(logged.into_iter()));
     let mut block = Vec::with_capacity(RECORDS_MAX);
     for record in Merge::new(sources)? {
@@ -221,14 +230,13 @@ fn write_records(
 
 /// Writes the values beside runs and in the log, but for those that were told to be forgotten.
 fn write_values(
-    runs: &[Run],
+    runs: &[Arc<dyn Sealed>],
     logged: Vec<(Fingerprint, Value)>,
     forgotten: &[ForgottenEntry],
     stream: &mut Stream<'_>,
 ) -> Result<()> {
-    let values = runs.iter().filter_map(Run::values);
-    let mut sources: Vec<Values<'_>> =
-        values.map(|values| Box::new(values.cursor()) as _).collect();
+    let mut sources: Vec<ValuesInOrder<'_>> =
+        runs.iter().map(|run| run.values_after(None)).collect();
     sources.push(Box::new(logged.into_iter().map(Ok)));
     let (mut block, mut bytes) = (Vec::new(), 0);
     for entry in LatestValues::new(sources)? {
@@ -255,19 +263,16 @@ fn find(forgotten: &[ForgottenEntry], id: Fingerprint) -> Option<&ForgottenEntry
     Some(&forgotten[at])
 }
 
-/// Where a merge gets values from.
-type Values<'a> = Box<dyn Iterator<Item = Result<(Fingerprint, Value)>> + 'a>;
-
 /// Where a merge gets records from.
 enum Source<'a> {
-    Run(Cursor<'a>),
+    Run(InOrder<'a>),
     Log(std::vec::IntoIter<Record>),
 }
 
 impl Sorted for Source<'_> {
     fn next_record(&mut self) -> Result<Option<Record>> {
         match self {
-            Source::Run(cursor) => cursor.next_record(),
+            Source::Run(run) => run.next_record(),
             Source::Log(records) => Ok(records.next()),
         }
     }

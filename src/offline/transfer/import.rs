@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::dest::Dest;
 use crate::backend::{RunSink, RunTarget, Vault};
-use crate::config::TimeSource;
+use crate::config::{Backend, TimeSource};
 use crate::error::{Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::export::{
@@ -28,8 +28,9 @@ pub(in crate::offline) fn import_in(
     storage: &Arc<dyn Storage>,
     input: &mut dyn Read,
     dest: &Path,
+    backend: Backend,
 ) -> Result<u64> {
-    let dest = Dest::claim(storage, dest)?;
+    let dest = Dest::claim(storage, dest, backend)?;
     let mut stream = Stream::start(input)?;
     let header = match stream.next()? {
         Block::Header(header) => header,
@@ -42,7 +43,9 @@ pub(in crate::offline) fn import_in(
     let records = import.read_blocks(&mut stream, &header)?;
     let StreamHeader { identity, key, created, .. } = header;
     let manifest = import.manifest;
-    dest.finish(&Superblock { store, identity, key, created }, manifest)?;
+    vault.close();
+    let superblock = Superblock { store, identity, key, created, backend: backend.code() };
+    dest.finish(&superblock, manifest)?;
     Ok(records)
 }
 

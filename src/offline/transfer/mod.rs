@@ -3,5 +3,5 @@
 mod export;
 mod import;
 
-pub(crate) use export::export_in;
+pub(crate) use export::{export_in, export_snapshot};
 pub(super) use import::import_in;

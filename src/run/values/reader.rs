@@ -88,6 +88,7 @@ impl Values {
     }
 
     /// All entries, ascending.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn cursor(&self) -> ValuesCursor<'_> {
         self.cursor_after(None)
     }

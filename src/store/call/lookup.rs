@@ -22,10 +22,11 @@ impl Core {
         scratch: &mut Scratch,
         out: &mut Vec<Verdict>,
     ) -> Result<()> {
-        self.check_usable()?;
         let first = out.len();
         let mut tally = Tally::default();
         let inside = self.gate.enter();
+        // Inside, for a store that is closed has no runs to look into.
+        self.check_usable()?;
         let forgotten = (!self.forgotten.is_empty()).then(|| self.forgotten.open());
         let decided = |id| forgotten.as_ref().is_some_and(|f| f.decides(id));
         self.classify(&inside, call, &decided, scratch, out, &mut tally)?;

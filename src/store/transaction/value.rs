@@ -14,8 +14,8 @@ use crate::window::{Again, MemTable, View};
 impl Core {
     /// What is kept with an id that is remembered at `now`.
     pub(crate) fn value(&self, id: Fingerprint, now: Timestamp) -> Result<Option<Value>> {
-        self.check_usable()?;
         let inside = self.gate.enter();
+        self.check_usable()?;
         let value = self.value_in(&inside, id, now)?;
         // It may lie in a table, before the log has it.
         let tally = super::super::counters::Tally { rests_on_log: true, ..Default::default() };
@@ -76,6 +76,7 @@ impl Core {
     /// When the youngest of what is kept with these ids was.
     pub(crate) fn youngest_value_time(&self, ids: &[Fingerprint]) -> Result<Option<Timestamp>> {
         let view = self.gate.enter();
+        self.check_usable()?;
         let mut youngest = None;
         if tables(&view).all(|mem| mem.values.bytes() == 0)
             && view.runs.iter().all(|run| run.values() == 0)

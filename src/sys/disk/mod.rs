@@ -100,6 +100,14 @@ impl Storage for Disk {
         system::sync_dir(dir)
     }
 
+    fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>> {
+        system::free_bytes(dir)
+    }
+
+    fn is_of_the_system(&self) -> bool {
+        true
+    }
+
     /// The process id of the holder is written into the file; see [`holder`].
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         let options = &mut system::options();

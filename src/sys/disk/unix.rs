@@ -54,6 +54,12 @@ pub(super) fn allocate(_file: &fs::File, _offset: u64, _len: u64) -> io::Result<
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Bytes that this process may still fill.
+pub(super) fn free_bytes(dir: &Path) -> io::Result<Option<u64>> {
+    let found = rustix::fs::statvfs(dir)?;
+    Ok(found.f_bavail.checked_mul(found.f_frsize))
+}
+
 fn is_any(error: &io::Error, errnos: &[Errno]) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| errnos.contains(&errno))
 }

@@ -41,3 +41,8 @@ pub(super) fn write_at(file: &fs::File, buf: &[u8], offset: u64) -> io::Result<u
 pub(super) fn allocate(_file: &fs::File, _offset: u64, _len: u64) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+/// Nothing: std has no call that tells.
+pub(super) fn free_bytes(_dir: &Path) -> io::Result<Option<u64>> {
+    Ok(None)
+}

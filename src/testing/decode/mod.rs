@@ -57,7 +57,7 @@ fn read_all(file: &dyn File) -> Vec<u8> {
 /// A store file's bytes.
 #[must_use]
 pub fn write_superblock(identity: u32, key: [u8; 16], created: u64) -> Vec<u8> {
-    Superblock { store: STORE, identity, key, created }.encode().to_vec()
+    Superblock { store: STORE, identity, key, created, backend: 0 }.encode().to_vec()
 }
 
 /// Decodes a store file; returns the bytes of what was understood.

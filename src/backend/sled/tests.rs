@@ -1,0 +1,243 @@
+//! Runs and segments in a real database.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::SledVault;
+use crate::backend::{Found, RunTarget, Sealed, Vault};
+use crate::compaction::write_run;
+use crate::error::Error;
+use crate::format::value::Value;
+use crate::key::Fingerprint;
+use crate::run::Record;
+use crate::sys::disk::Disk;
+use crate::sys::{File, read_exact_at, write_all_at};
+use crate::time::{Ticks, Timestamp};
+
+const STORE: [u8; 16] = [0x5a; 16];
+
+fn open(dir: &Path, create: bool) -> Result<SledVault, Error> {
+    SledVault::open(Arc::new(Disk), dir, STORE, 16 << 20, create)
+}
+
+fn vault() -> (tempfile::TempDir, SledVault) {
+    let dir = tempfile::tempdir().unwrap();
+    let vault = open(dir.path(), true).unwrap();
+    (dir, vault)
+}
+
+fn target(number: u64, generation: u64, expected: u64) -> RunTarget {
+    let ticks = Ticks { base: Timestamp::MIN, micros: 1 };
+    RunTarget { number, generation, ticks, expected }
+}
+
+fn id(n: u64) -> Fingerprint {
+    Fingerprint {
+        hi: n.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        lo: n.wrapping_mul(0xbf58_476d_1ce4_e5b9),
+    }
+}
+
+fn records(from: u64, count: u64) -> Vec<Record> {
+    let mut records: Vec<Record> = (from..from + count).map(|n| (id(n), n as u8)).collect();
+    records.sort_unstable();
+    records
+}
+
+/// Values for some of the records, of which some are long.
+fn values(records: &[Record]) -> Vec<(Fingerprint, Value)> {
+    let value = |(i, &(id, _)): (usize, &Record)| {
+        let len = if i % 50 == 0 { 100_000 } else { i % 300 };
+        let outcome = (i % 3 > 0).then(|| vec![i as u8; len].into());
+        let payload = (i % 2 == 0).then_some(id);
+        (id, Value { time: Timestamp::from_micros(i as u64), payload, outcome })
+    };
+    records.iter().enumerate().filter(|(i, _)| i % 7 == 0).map(value).collect()
+}
+
+fn write(vault: &SledVault, target: RunTarget, records: &[Record]) -> Arc<dyn Sealed> {
+    let values = values(records).into_iter().map(Ok);
+    write_run(vault, target, records.iter().copied().map(Ok), values).unwrap()
+}
+
+fn check(run: &dyn Sealed, expected: &[Record]) {
+    let ids: Vec<Fingerprint> = (0..3_000).map(id).collect();
+    let asked: Vec<u32> = (0..3_000).collect();
+    let mut found = Found::default();
+    run.find(&ids, &asked, &mut found).unwrap();
+    found.hits.sort_unstable();
+    let wanted = |&(i, _): &(u32, u8)| expected.iter().any(|&(id, _)| id == ids[i as usize]);
+    assert_eq!(found.hits.len(), expected.len());
+    assert!(found.hits.iter().all(wanted) && found.hits.iter().all(|&(i, tick)| i as u8 == tick));
+    assert!(found.pages < expected.len() as u64 + 100, "{} pages", found.pages);
+    let read: Vec<Record> = run.in_order().map(Result::unwrap).collect();
+    assert!(read == expected);
+    for from in [1, expected.len() / 2, expected.len() - 1] {
+        let rest = run.in_order_from(expected[from].0.hi).map(Result::unwrap);
+        assert!(rest.eq(expected[from..].iter().copied()));
+    }
+    let values = values(expected);
+    assert_eq!(run.values(), values.len() as u64);
+    assert!(run.values_after(None).map(Result::unwrap).eq(values.iter().cloned()));
+    let middle = values.len() / 2;
+    let rest = run.values_after(Some(values[middle].0)).map(Result::unwrap);
+    assert!(rest.eq(values[middle + 1..].iter().cloned()));
+    for &(id, _) in expected {
+        let kept = values.iter().find(|value| value.0 == id).map(|value| value.1.clone());
+        assert_eq!(run.value(id).unwrap(), kept);
+    }
+    run.verify(&mut |damage| panic!("{damage}")).unwrap();
+}
+
+#[test]
+fn a_run_answers_exactly_before_and_after_reopening() {
+    let (dir, vault) = vault();
+    let records = records(0, 1_000);
+    let run = write(&vault, target(1, 1, 1_000), &records);
+    check(&*run, &records);
+    let entry = run.entry();
+    drop(run);
+    vault.close();
+    let vault = open(dir.path(), false).unwrap();
+    check(&*vault.open_run(&entry).unwrap(), &records);
+    assert_eq!(std::fs::read_dir(dir.path().join("sled/blobs")).unwrap().count(), 0);
+}
+
+#[test]
+fn runs_share_a_tree_and_do_not_see_each_other() {
+    let (_dir, vault) = vault();
+    let (first, second) = (records(0, 900), records(900, 900));
+    let one = write(&vault, target(1, 4, 900), &first);
+    let other = write(&vault, target(2, 4, 900), &second);
+    check(&*one, &first);
+    check(&*other, &second);
+    vault.remove_run(&one.entry()).unwrap();
+    check(&*other, &second);
+    assert!(matches!(vault.open_run(&one.entry()), Err(Error::WindowIncomplete { .. })));
+    vault.remove_generation(4, &[]).unwrap();
+    assert!(matches!(vault.open_run(&other.entry()), Err(Error::WindowIncomplete { .. })));
+}
+
+#[test]
+fn a_run_that_is_not_finished_leaves_nothing() {
+    let (_dir, vault) = vault();
+    let mut sink = vault.start_run(target(1, 1, 1_000)).unwrap();
+    sink.push(&records(0, 2_000)).unwrap();
+    drop(sink);
+    let database = vault.database().unwrap();
+    let tree = database.db.open_tree(super::keys::generation(1)).unwrap();
+    assert_eq!(tree.len(), 0);
+}
+
+#[test]
+fn an_empty_run_is_a_run() {
+    let (_dir, vault) = vault();
+    let run = write(&vault, target(1, 1, 0), &[]);
+    let mut found = Found::default();
+    run.find(&[id(1)], &[0], &mut found).unwrap();
+    assert!(found.hits.is_empty() && run.in_order().next().is_none());
+    assert_eq!(run.value(id(1)).unwrap(), None);
+    run.verify(&mut |damage| panic!("{damage}")).unwrap();
+}
+
+/// Whatever key is lost or changed, what a run has is found, or an error says why not.
+#[test]
+fn a_key_that_is_lost_or_changed_is_noticed() {
+    let (_dir, vault) = vault();
+    let records = records(0, 600);
+    let run = write(&vault, target(1, 1, 600), &records);
+    let entry = run.entry();
+    drop(run);
+    let database = vault.database().unwrap();
+    let tree = database.db.open_tree(super::keys::generation(1)).unwrap();
+    let pairs: Vec<_> = tree.iter().map(Result::unwrap).collect();
+    assert!(pairs.len() > 20);
+    for (key, value) in pairs {
+        for change in [None, Some(0), Some(value.len() - 1)] {
+            match change {
+                None => drop(tree.remove(&key).unwrap()),
+                Some(at) => {
+                    let mut changed = value.to_vec();
+                    changed[at] ^= 1;
+                    tree.insert(&key, changed).unwrap();
+                }
+            }
+            if let Ok(run) = vault.open_run(&entry) {
+                for &(id, tick) in &records {
+                    let mut found = Found::default();
+                    if run.find(&[id], &[0], &mut found).is_ok() {
+                        assert_eq!(found.hits, [(0, tick)], "key {key:?}, change {change:?}");
+                    }
+                }
+                for (id, value) in values(&records) {
+                    if let Ok(found) = run.value(id) {
+                        assert_eq!(found, Some(value), "key {key:?}, change {change:?}");
+                    }
+                }
+                let mut damages = 0;
+                run.verify(&mut |_| damages += 1).unwrap();
+                assert!(damages > 0, "key {key:?}, change {change:?}");
+            }
+            tree.insert(&key, &value).unwrap();
+        }
+    }
+    check(&*vault.open_run(&entry).unwrap(), &records);
+}
+
+fn content(file: &dyn File) -> Vec<u8> {
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    read_exact_at(file, &mut bytes, 0).unwrap();
+    bytes
+}
+
+#[test]
+fn a_segment_reads_back_what_was_appended_and_not_cut() {
+    let (dir, vault) = vault();
+    let expected: Vec<u8> = (0..200_000_u32).map(|n| (n / 7) as u8).collect();
+    let file = vault.create_segment(3).unwrap();
+    let other = vault.create_segment(4).unwrap();
+    write_all_at(&*other, b"another", 0).unwrap();
+    let mut offset = 0;
+    for len in [128, 1, 6_135, 6_136, 6_137, 100_000, 40_000].into_iter().cycle() {
+        let end = expected.len().min(offset + len);
+        write_all_at(&*file, &expected[offset..end], offset as u64).unwrap();
+        offset = end;
+        if end == expected.len() {
+            break;
+        }
+    }
+    assert!(content(&*file) == expected);
+    for len in [200_000, 199_999, 150_000, 128, 100, 0] {
+        file.truncate(len as u64).unwrap();
+        assert!(content(&*file) == expected[..len], "{len}");
+    }
+    write_all_at(&*file, b"again", 0).unwrap();
+    drop((file, other));
+    vault.close();
+    let vault = open(dir.path(), false).unwrap();
+    assert_eq!(vault.segments(0).unwrap(), [3, 4]);
+    assert_eq!(vault.segments(4).unwrap(), [4]);
+    assert_eq!(content(&*vault.open_segment(3).unwrap()), b"again");
+    assert_eq!(content(&*vault.open_segment(4).unwrap()), b"another");
+    vault.remove_segment(3).unwrap();
+    assert_eq!(vault.segments(0).unwrap(), [4]);
+    assert_eq!(std::fs::read_dir(dir.path().join("sled/blobs")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_database_that_is_missing_or_not_the_stores_is_refused() {
+    let (dir, vault) = vault();
+    vault.close();
+    let path = dir.path().join("sled");
+    let others = SledVault::open(Arc::new(Disk), dir.path(), [1; 16], 16 << 20, false);
+    assert!(matches!(others, Err(Error::Corrupt(_))), "{others:?}");
+    for name in ["db", "conf"] {
+        std::fs::rename(path.join(name), path.join("away")).unwrap();
+        match open(dir.path(), false) {
+            Err(Error::WindowIncomplete { missing }) => assert_eq!(missing, path.join(name)),
+            other => panic!("{other:?}"),
+        }
+        std::fs::rename(path.join("away"), path.join(name)).unwrap();
+    }
+    open(dir.path(), false).unwrap();
+}
