@@ -55,7 +55,8 @@ pub(crate) struct Place<'a> {
     pub(crate) store: StoreId,
     /// How mapped runs are read.
     pub(crate) read_mode: ReadMode,
-    /// The store's memory budget, of which caches take their share.
+    /// The store's memory budget, of which the cache of a database takes its share.
+    #[cfg_attr(not(feature = "sled"), allow(dead_code))]
     pub(crate) memory_budget: u64,
 }
 

@@ -61,6 +61,7 @@ pub trait Storage: Send + Sync + fmt::Debug + 'static {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Bytes that are free for this process on the disk of a folder; `None` where nobody can tell.
+    #[cfg(feature = "sled")]
     fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>> {
         let _ = dir;
         Ok(None)

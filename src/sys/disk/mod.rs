@@ -100,6 +100,7 @@ impl Storage for Disk {
         system::sync_dir(dir)
     }
 
+    #[cfg(feature = "sled")]
     fn free_bytes(&self, dir: &Path) -> io::Result<Option<u64>> {
         system::free_bytes(dir)
     }

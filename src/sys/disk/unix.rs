@@ -55,6 +55,7 @@ pub(super) fn allocate(_file: &fs::File, _offset: u64, _len: u64) -> io::Result<
 }
 
 /// Bytes that this process may still fill.
+#[cfg(feature = "sled")]
 pub(super) fn free_bytes(dir: &Path) -> io::Result<Option<u64>> {
     let found = rustix::fs::statvfs(dir)?;
     Ok(found.f_bavail.checked_mul(found.f_frsize))

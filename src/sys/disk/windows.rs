@@ -43,6 +43,7 @@ pub(super) fn allocate(_file: &fs::File, _offset: u64, _len: u64) -> io::Result<
 }
 
 /// Nothing: std has no call that tells.
+#[cfg(feature = "sled")]
 pub(super) fn free_bytes(_dir: &Path) -> io::Result<Option<u64>> {
     Ok(None)
 }
