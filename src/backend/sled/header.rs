@@ -1,12 +1,9 @@
 //! What is known of a run before its records are read. Written last: a run without it is none.
 
 use crate::format::manifest::RunEntry;
-use crate::format::{put_u32, put_u64, u32_at, u64_at};
+use crate::format::{VERSION, put_u32, put_u64, u32_at, u64_at};
 use crate::key::Fingerprint;
 use crate::time::{Ticks, Timestamp};
-
-/// The version of the bytes in sled.
-pub(super) const VERSION: u32 = 1;
 
 const BYTES: usize = 112;
 

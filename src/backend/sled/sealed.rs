@@ -12,11 +12,11 @@ use super::header::Header;
 use super::in_order::{BlocksInOrder, EntriesInOrder};
 use super::{keys, piece};
 use crate::error::{Corruption, Error, Result};
-use crate::format::StoreId;
 use crate::format::checksum::Salt;
 use crate::format::manifest::RunEntry;
 use crate::format::run::Flaw;
 use crate::format::value::{Entry, Value};
+use crate::format::{StoreId, VERSION};
 use crate::key::Fingerprint;
 use crate::time::Ticks;
 
@@ -57,7 +57,7 @@ impl SledRun {
         let header = match Header::decode(bytes) {
             Some(Ok(header)) if header.number == number => header,
             Some(Err(found)) => {
-                let (path, supported) = (database.path().to_path_buf(), super::header::VERSION);
+                let (path, supported) = (database.path().to_path_buf(), VERSION);
                 return Err(Error::Version { path, found, supported });
             }
             _ => {

@@ -241,3 +241,39 @@ fn a_database_that_is_missing_or_not_the_stores_is_refused() {
     }
     open(dir.path(), false).unwrap();
 }
+
+/// The worked example of docs/FORMAT-sled.md: bytes that change only together with it.
+#[test]
+fn the_example_of_the_format() {
+    let (_dir, vault) = vault();
+    let ticks = Ticks { base: Timestamp::from_secs(1_700_000_000), micros: 1_000_000 };
+    let target = RunTarget { number: 7, generation: 3, ticks, expected: 2 };
+    let ids = [5 << 64 | 1, 1 << 122].map(Fingerprint::from_u128);
+    let records = [(ids[0], 0x11), (ids[1], 0x33)];
+    let paid = Value { time: ticks.base, payload: None, outcome: Some((*b"paid").into()) };
+    write_run(&vault, target, records.into_iter().map(Ok), std::iter::once(Ok((ids[0], paid))))
+        .unwrap();
+    let database = vault.database().unwrap();
+    let tree = database.db.open_tree(super::keys::generation(3)).unwrap();
+    let shown: Vec<String> =
+        tree.iter().map(Result::unwrap).map(|(key, value)| show(&key, &value)).collect();
+    let text = include_str!("../../../docs/FORMAT-sled.md");
+    for piece in shown {
+        assert!(text.contains(&piece), "docs/FORMAT-sled.md does not have\n{piece}");
+    }
+}
+
+/// A key and its value as docs/FORMAT-sled.md shows them: lines of 16 bytes, of zeros left out.
+fn show(key: &[u8], value: &[u8]) -> String {
+    let hex = |bytes: &[u8]| {
+        let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        bytes.join(" ")
+    };
+    let mut shown = format!("  key  {}", hex(key));
+    for (i, line) in value.chunks(16).enumerate() {
+        if line.iter().any(|&byte| byte != 0) {
+            shown.push_str(&format!("\n{:6}  {}", i * 16, hex(line)));
+        }
+    }
+    shown
+}
