@@ -65,13 +65,12 @@ impl RunFilter {
         prefetch::read(&self.blocks[self.at(id)]);
     }
 
-    /// Its bytes, cut into pieces.
-    pub(super) fn pieces(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
-        self.blocks.chunks(PIECE).map(|blocks| {
-            let mut bytes = Vec::with_capacity(PIECE * BLOCK + piece::SUM);
-            blocks.iter().for_each(|block| bytes.extend_from_slice(block.bytes()));
-            bytes
-        })
+    /// The bytes of piece `index`; none behind the last.
+    pub(super) fn piece(&self, index: usize) -> Option<Vec<u8>> {
+        let blocks = self.blocks.chunks(PIECE).nth(index)?;
+        let mut bytes = Vec::with_capacity(PIECE * BLOCK + piece::SUM);
+        blocks.iter().for_each(|block| bytes.extend_from_slice(block.bytes()));
+        Some(bytes)
     }
 
     /// Takes over piece `index`. `false` if its length is not that of one.
@@ -107,7 +106,7 @@ mod tests {
         let mut filter = RunFilter::for_records(5_000).unwrap();
         ids.iter().for_each(|&id| filter.insert(id));
         let mut again = RunFilter::of_blocks(filter.blocks()).unwrap();
-        let pieces: Vec<_> = filter.pieces().collect();
+        let pieces: Vec<_> = (0..).map_while(|index| filter.piece(index)).collect();
         assert_eq!(pieces.len() as u64, filter.piece_count());
         for (index, piece) in pieces.iter().enumerate() {
             assert!(piece.len() + piece::SUM <= piece::MAX);

@@ -20,6 +20,8 @@ use crate::sys::{File, Region, Storage};
 const SLACK: u64 = 8 << 20;
 /// Bytes that a piece of the log has before its checksum.
 const CONTENT: usize = piece::MAX - SUM;
+/// What messages call a piece.
+const PIECE: &str = "piece of the log";
 /// Pieces that are removed at once.
 const REMOVED: usize = 256;
 
@@ -45,13 +47,16 @@ impl SledSegment {
     }
 
     fn content(&self, key: &IVec, value: &IVec) -> io::Result<(u64, Vec<u8>)> {
-        let what = "piece of the log";
-        let damaged =
-            |flaw: Flaw| io::Error::new(ErrorKind::InvalidData, flaw.of(self.database.path()));
-        let (_, offset) = keys::parse_log(key)
-            .ok_or_else(|| damaged(Flaw::new(0, what, "a key of 16 bytes", piece::hex(key))))?;
-        let content = piece::open(self.salt, key, value, what).map_err(damaged)?;
+        let (_, offset) = keys::parse_log(key).ok_or_else(|| {
+            self.damaged(Flaw::new(0, PIECE, "a key of 16 bytes", piece::hex(key)))
+        })?;
+        let content =
+            piece::open(self.salt, key, value, PIECE).map_err(|flaw| self.damaged(flaw))?;
         Ok((offset, content.to_vec()))
+    }
+
+    fn damaged(&self, flaw: Flaw) -> io::Error {
+        io::Error::new(ErrorKind::InvalidData, flaw.of(self.database.path()))
     }
 
     fn put(&self, batch: &mut Batch, offset: u64, content: &[u8]) {
@@ -67,17 +72,19 @@ impl SledSegment {
         self.database.flush()
     }
 
-    /// The keys from `offset` on, some of them.
-    fn keys_from(&self, offset: u64) -> io::Result<Vec<IVec>> {
+    /// The last keys of those from `offset` on.
+    fn last_keys(&self, offset: u64) -> io::Result<Vec<IVec>> {
         let (first, last) = (keys::log(self.number, offset), *keys::segment(self.number).end());
-        self.database
-            .ask_io(|| self.database.log.range(first..=last).keys().take(REMOVED).collect())
+        self.database.ask_io(|| {
+            let keys = self.database.log.range(first..=last).keys();
+            keys.rev().take(REMOVED).collect()
+        })
     }
 
-    /// Removes all pieces from `offset` on, the last ones last: what is left is a front.
+    /// Removes all pieces from `offset` on, the last ones first: what is left at any moment is a front.
     pub(super) fn remove_from(&self, offset: u64) -> io::Result<()> {
         loop {
-            let keys = self.keys_from(offset)?;
+            let keys = self.last_keys(offset)?;
             if keys.is_empty() {
                 return Ok(());
             }
@@ -99,6 +106,10 @@ impl File for SledSegment {
             return Ok(0);
         };
         let from = usize::try_from(offset - start).unwrap_or(usize::MAX).min(content.len());
+        if from == content.len() && !self.last_keys(offset)?.is_empty() {
+            let flaw = Flaw::new(offset, PIECE, "a piece that begins here", "a later one");
+            return Err(self.damaged(flaw));
+        }
         let len = buf.len().min(content.len() - from);
         buf[..len].copy_from_slice(&content[from..from + len]);
         Ok(len)

@@ -134,11 +134,11 @@ impl SledSink {
     }
 
     fn close_filter(&mut self) -> Result<()> {
-        let filter = self.filter.take().expect("a run is finished once");
-        for (index, piece) in (0..).zip(filter.pieces()) {
+        for index in 0.. {
+            let filter = self.filter.as_ref().expect("a run is finished once");
+            let Some(piece) = filter.piece(index as usize) else { break };
             self.header.record_bytes += self.put(keys::filter(self.header.number, index), piece)?;
         }
-        self.filter = Some(filter);
         Ok(())
     }
 }
@@ -185,7 +185,7 @@ impl RunSink for SledSink {
         self.put(keys::header(self.header.number), self.header.encode())?;
         self.apply()?;
         self.database.sync()?;
-        let filter = self.filter.take().expect("it was put back just now");
+        let filter = self.filter.take().expect("a run is finished once");
         let (database, tree) = (Arc::clone(&self.database), self.tree.clone());
         Ok(Arc::new(SledRun { database, tree, salt: self.salt, header: self.header, filter }))
     }

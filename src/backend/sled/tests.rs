@@ -225,6 +225,23 @@ fn a_segment_reads_back_what_was_appended_and_not_cut() {
 }
 
 #[test]
+fn a_hole_in_a_segment_is_damage_and_cutting_makes_none() {
+    let (_dir, vault) = vault();
+    let file = vault.create_segment(1).unwrap();
+    write_all_at(&*file, &vec![7; 3_000_000], 0).unwrap();
+    let database = vault.database().unwrap();
+    let keys: Vec<_> = database.log.iter().keys().map(Result::unwrap).collect();
+    assert!(keys.len() > 400);
+    database.log.remove(&keys[300]).unwrap();
+    let mut bytes = vec![0; 3_000_000];
+    let read = read_exact_at(&*file, &mut bytes, 0).unwrap_err();
+    assert!(matches!(Error::io("read", Path::new("x"), read), Error::Corrupt(_)));
+    let hole = 300 * (super::piece::MAX - super::piece::SUM) as u64;
+    file.truncate(hole).unwrap();
+    assert!(content(&*file).len() as u64 == hole);
+}
+
+#[test]
 fn a_database_that_is_missing_or_not_the_stores_is_refused() {
     let (dir, vault) = vault();
     vault.close();
