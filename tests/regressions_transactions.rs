@@ -85,6 +85,31 @@ fn what_the_progress_has_passed_does_not_hold_it_up() {
     assert_eq!(store.progress("s").unwrap(), Some(20));
 }
 
+/// A record that was done with may come anew: here its id came with another payload than that of a
+/// claim which was then dropped. Whoever works on it holds the progress, also that of a transaction
+/// that was prepared before.
+#[test]
+fn what_is_prepared_does_not_pass_what_came_anew_since() {
+    let store = World::new().open();
+    let first = store.begin_from("s", &records(0, 10)).unwrap();
+    let id = 10_u64.to_le_bytes();
+    let other = store.claim().payloads(&["a"]).begin(&[id]).unwrap();
+    let differs = store.claim().payloads(&["b"]).begin_from("s", &[(10, id)]).unwrap();
+    assert!(matches!(differs.verdicts()[0], Verdict::Mismatch { .. }));
+    differs.commit().unwrap();
+    other.abort();
+    let prepared = first.prepare("t").unwrap();
+    let anew = store.begin_from("s", &records(0, 11)).unwrap();
+    assert_eq!(anew.fresh().collect::<Vec<_>>(), [10]);
+    prepared.commit().unwrap();
+    assert_eq!(store.progress("s").unwrap(), None);
+    anew.abort();
+    let again = store.begin_from("s", &records(0, 11)).unwrap();
+    assert_eq!(again.fresh().collect::<Vec<_>>(), [10], "not a replay");
+    again.commit().unwrap();
+    assert_eq!(store.progress("s").unwrap(), Some(11));
+}
+
 /// Nothing is unknown where the next gets what an ended lease leaves.
 #[test]
 fn only_what_is_held_back_is_resolved() {

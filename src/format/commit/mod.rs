@@ -215,11 +215,25 @@ impl<'a> Prepare<'a> {
     /// The payload of the commit that settles it: all of it but the bytes of its ids. So it is
     /// complete without the prepared one, and no longer than that was.
     pub(crate) fn settlement(&self) -> Vec<u8> {
+        self.settlement_with(&|_, next| Some(next))
+    }
+
+    /// The same, with other progress: of a source and the position that was prepared, the one that it
+    /// gets. With `None` it stays where it is.
+    pub(crate) fn settlement_with(&self, progress: &dyn Fn(&str, u64) -> Option<u64>) -> Vec<u8> {
         let mut payload = Vec::with_capacity(self.commit.payload.len());
         push_ids(&mut payload, self.commit.ids());
-        let for_settling = |item: &Item<'_>| matches!(item, Item::RawId { .. } | Item::Fence(_));
-        let items = self.commit.items().filter(|item| !for_settling(item));
-        items.for_each(|item| push_item(&mut payload, &item));
+        for item in self.commit.items() {
+            let item = match item {
+                Item::RawId { .. } | Item::Fence(_) => continue,
+                Item::Progress { source, next } => match progress(source, next) {
+                    Some(next) => Item::Progress { source, next },
+                    None => continue,
+                },
+                item => item,
+            };
+            push_item(&mut payload, &item);
+        }
         payload
     }
 }

@@ -40,6 +40,12 @@ fn payloads_round_trip() {
     let commit = Commit::decode(&settlement).unwrap();
     assert_eq!((commit.token(), commit.len()), (Some(&b"t"[..]), 3));
     assert_eq!(commit.items().collect::<Vec<_>>(), ALL[..8]);
+    let settlement = prepare.settlement_with(&|source, _| (source == "orders/3").then_some(7));
+    let next = Commit::decode(&settlement).unwrap().items().nth(1);
+    assert_eq!(next, Some(Item::Progress { source: "orders/3", next: 7 }));
+    let settlement = prepare.settlement_with(&|_, _| None);
+    let rest: Vec<_> = Commit::decode(&settlement).unwrap().items().collect();
+    assert_eq!((rest[0], &rest[1..]), (ALL[0], &ALL[2..8]));
     assert_eq!(decode_abort(&abort_payload(b"t")), Ok(&b"t"[..]));
 }
 

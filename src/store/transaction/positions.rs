@@ -7,6 +7,11 @@
 //! not settled. It goes on to the end of what was committed out of turn once nothing before that is
 //! open.
 //!
+//! What is prepared is committed with the progress that it was prepared with, or with less: what was
+//! presented since holds it too. After a reopening that is not so, for it is not known then which records
+//! were prepared, nor whether the progress was set by name. It is taken as if it was: whoever settles
+//! what is in doubt before reading on misses nothing.
+//!
 //! That takes a source to be read in order: what lies before a record was presented before it. Batches
 //! may interleave, as those of workers do that share a source by key: what counts is each position, not
 //! the range from the first to the last.

@@ -168,7 +168,7 @@ impl Core {
         self.sync_if_overdue()?;
         let data = self.prepared_data(token, fence).ok_or_else(|| not_prepared(token))?;
         let ids: Vec<_> = data.prepare().commit().ids().collect();
-        let payload = data.prepare().settlement();
+        let mut payload = data.prepare().settlement();
         let now = self.clock.now().max(data.time);
         let room = self.enter_with_room(ids.len(), now, frame_len(payload.len()))?;
         let mut state = lock(&self.state);
@@ -181,6 +181,9 @@ impl Core {
         if let Some(InDoubt { records, named, .. }) = &held {
             let span = records.as_ref();
             let span = span.map(|(records, unsettled)| Span { records, unsettled });
+            if let Some(span) = span.filter(|span| is_unnamed(span, named)) {
+                payload = self.settlement_payload(&state, &data, span);
+            }
             self.settle_positions(&state, span, named);
         }
         let lsn = self.apply_commit(&room, Some(&mut state), &payload, now);
@@ -188,6 +191,19 @@ impl Core {
         drop(room);
         self.end_prepared(held, &ids);
         self.acknowledge_commit(Some(lsn), false)
+    }
+
+    /// The payload that commits what was prepared. Of the progress of its source that was prepared it
+    /// has what is still right: records before that may have been presented since and be open, such as
+    /// one whose id was forgotten.
+    fn settlement_payload(&self, state: &State, data: &PreparedData, span: Span<'_>) -> Vec<u8> {
+        let of = &*span.records.source;
+        let progress = state.progress(of).unwrap_or(0);
+        let reached = lock(&self.positions).reach(span, progress);
+        data.prepare().settlement_with(&|source, next| {
+            let next = if source == of { next.min(reached) } else { next };
+            (source != of || progress < next).then_some(next)
+        })
     }
 
     /// Gives up what was prepared under `token`: its ids are free.
@@ -404,6 +420,11 @@ pub(crate) fn keep_values(
             values.insert(id, Value { time, payload, outcome: outcome.map(Into::into) });
         }
     }
+}
+
+/// Whether the progress of the records' source is not set by name.
+fn is_unnamed(span: &Span<'_>, named: &[(String, u64)]) -> bool {
+    named.iter().all(|(source, _)| *source != *span.records.source)
 }
 
 fn check_len(bytes: usize) -> Result<()> {

@@ -132,7 +132,7 @@ impl Machine {
         self.handles.push((handle.clone(), fence));
         let now = self.now();
         if commit { handle.commit() } else { handle.abort() }.unwrap();
-        let tx = self.committed.prepared.remove(&token).expect("it was in doubt");
+        let mut tx = self.committed.prepared.remove(&token).expect("it was in doubt");
         self.claims.give_back(tx.ids.iter().map(|&(n, _)| n), fence, self.clock.monotonic());
         let known = self.in_doubt.remove(&token).unwrap_or_else(|| {
             let named = tx.changes.sources.iter().map(|(&source, &(next, _))| (source, next));
@@ -141,6 +141,7 @@ impl Machine {
         });
         assert_eq!(known.fence, fence);
         if commit {
+            self.hold_back(&known, &mut tx.changes);
             self.settle_span(known.span.as_ref(), fence, &known.done, &known.left);
             for (source, next) in known.named {
                 let before = self.committed.progress(source);
@@ -151,6 +152,22 @@ impl Machine {
             self.sources.entry(span.source).or_default().give_back(fence);
         }
         self.acknowledged();
+    }
+
+    /// What was presented since a transaction was prepared holds the progress that it brings by itself.
+    fn hold_back(&self, known: &InDoubt, changes: &mut Changes) {
+        let Some(span) = &known.span else { return };
+        if known.named.iter().any(|&(source, _)| source == span.source) {
+            return;
+        }
+        let progress = self.committed.progress(span.source);
+        let reach = self.sources[span.source].reach(span, known.fence, &known.left, progress);
+        if let Some((next, _)) = changes.sources.get_mut(span.source) {
+            *next = reach.min(*next);
+            if *next <= progress {
+                changes.sources.remove(span.source);
+            }
+        }
     }
 
     /// A handle of what is settled can do nothing, also if its token is in use again.
