@@ -1,13 +1,14 @@
 //! Figures, and the medians of them.
 
-use std::time::Duration;
-
 use crate::session::Timing;
+use crate::stopwatch::Spent;
 
 /// A rate.
 #[derive(Clone, Copy)]
 pub(crate) struct Figure {
     pub(crate) ns_per_id: f64,
+    /// Of the processors, all threads counted. NaN where the system does not tell.
+    pub(crate) cpu_ns_per_id: f64,
     /// Ids a second, over the lines a second of the same round.
     pub(crate) ratio_to_l: f64,
 }
@@ -24,14 +25,17 @@ pub(crate) struct Figures {
 }
 
 impl Figure {
-    fn new(took: Duration, ids: usize, line_ns: f64) -> Figure {
-        let ns_per_id = took.as_nanos() as f64 / ids as f64;
-        Figure { ns_per_id, ratio_to_l: line_ns / ns_per_id }
+    fn new(spent: Spent, ids: usize, line_ns: f64) -> Figure {
+        let ns_per_id = spent.wall.as_nanos() as f64 / ids as f64;
+        let cpu_ns = spent.processors.map_or(f64::NAN, |spent| spent.as_nanos() as f64);
+        let cpu_ns_per_id = cpu_ns / ids as f64;
+        Figure { ns_per_id, cpu_ns_per_id, ratio_to_l: line_ns / ns_per_id }
     }
 
     fn median(of: impl Iterator<Item = Figure> + Clone) -> Figure {
         Figure {
             ns_per_id: median(of.clone().map(|figure| figure.ns_per_id)),
+            cpu_ns_per_id: median(of.clone().map(|figure| figure.cpu_ns_per_id)),
             ratio_to_l: median(of.map(|figure| figure.ratio_to_l)),
         }
     }

@@ -11,6 +11,7 @@ mod plan;
 mod report;
 mod rounds;
 mod session;
+mod stopwatch;
 mod workload;
 mod yardstick;
 

@@ -37,6 +37,7 @@ fn line(outcome: &Outcome, measurement: &Measurement, what: &str, figure: Figure
         "durability": measurement.entry.durability,
         "ids_per_s": (1e9 / figure.ns_per_id).round(),
         "ns_per_id": rounded(figure.ns_per_id, 1),
+        "cpu_ns_per_id": rounded(figure.cpu_ns_per_id, 1),
         "bytes_per_id": (bytes > 0.0).then(|| rounded(bytes, 1)),
         "ratio_to_l": rounded(figure.ratio_to_l, 5),
     })
@@ -49,43 +50,53 @@ pub(crate) fn table(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     let plural = if threads == 1 { "" } else { "s" };
     writeln!(
         out,
-        "Batch {}, {threads} thread{plural}, {} ids in the window, L = {lines:.0} M lines/s; M ids/s, \
-         and in brackets how many times as fast the first row is:\n",
+        "Batch {}, {threads} thread{plural}, {} ids in the window, L = {lines:.0} M lines/s:\n",
         scenario.batch, scenario.window
     )?;
-    writeln!(out, "| peer | new | finished | duplicate | half | finished | bytes an id |")?;
-    writeln!(out, "|---|---|---|---|---|---|---|")?;
+    writeln!(
+        out,
+        "| peer | new | finished | cpu | duplicate | cpu | half | finished | cpu | bytes |\n\
+         |---|---|---|---|---|---|---|---|---|---|"
+    )?;
     let by_peer = |a: &Measurement, b: &Measurement| a.entry.name == b.entry.name;
     let mut rows = outcome.measurements.chunk_by(by_peer);
-    let Some(first) = rows.next() else { return Ok(()) };
-    for row in std::iter::once(first).chain(rows) {
-        write!(out, "| {} |", row[0].entry.name)?;
-        for (of, base) in row.iter().zip(first) {
-            let (ours, theirs) = (base.figures, of.figures);
-            write!(out, " {} |", cell(theirs.acknowledged, ours.acknowledged))?;
-            if of.workload != Workload::Duplicate {
-                write!(out, " {} |", cell(theirs.finished, ours.finished))?;
-            }
-        }
-        let bytes = row[row.len() - 1].figures.bytes_per_id;
-        writeln!(out, " {} |", if bytes > 0.0 { format!("{bytes:.1}") } else { "-".to_owned() })?;
-    }
+    let first = rows.clone().next();
+    rows.try_for_each(|row| write_row(row, first.unwrap_or(row), out))?;
     writeln!(out)?;
     out.flush()
 }
 
-/// M ids/s, and how many times as many the base does.
-fn cell(figure: Figure, base: Figure) -> String {
-    let times = figure.ns_per_id / base.ns_per_id;
-    let digits = |value: f64| if value < 9.95 { 2 } else { 1 };
-    let rate = 1e3 / figure.ns_per_id;
-    if times == 1.0 {
-        return format!("{rate:.*}", digits(rate));
+fn write_row(row: &[Measurement], first: &[Measurement], out: &mut impl Write) -> io::Result<()> {
+    write!(out, "| {} |", row[0].entry.name)?;
+    for (of, base) in row.iter().zip(first) {
+        let (figures, base) = (of.figures, base.figures);
+        write!(out, " {} |", rate(figures.acknowledged, base.acknowledged))?;
+        if of.workload != Workload::Duplicate {
+            write!(out, " {} |", rate(figures.finished, base.finished))?;
+        }
+        write!(out, " {} |", cpu(figures.finished, base.finished))?;
     }
-    let places = match times {
-        ..0.995 => 2,
-        ..9.95 => 1,
-        _ => 0,
-    };
-    format!("{rate:.*} ({times:.places$}x)", digits(rate))
+    let bytes = row[row.len() - 1].figures.bytes_per_id;
+    writeln!(out, " {} |", if bytes > 0.0 { format!("{bytes:.1}") } else { "-".to_owned() })
+}
+
+/// M ids/s, and how many times as many the base does.
+fn rate(figure: Figure, base: Figure) -> String {
+    let rate = 1e3 / figure.ns_per_id;
+    let digits = if rate < 9.95 { 2 } else { 1 };
+    format!("{rate:.digits$}{}", times(figure.ns_per_id / base.ns_per_id))
+}
+
+/// Nanoseconds of the processors, and how many times as many as for the base.
+fn cpu(figure: Figure, base: Figure) -> String {
+    format!("{:.0}{}", figure.cpu_ns_per_id, times(figure.cpu_ns_per_id / base.cpu_ns_per_id))
+}
+
+fn times(times: f64) -> String {
+    match times {
+        1.0 => String::new(),
+        ..0.995 => format!(" ({times:.2}x)"),
+        ..9.95 => format!(" ({times:.1}x)"),
+        _ => format!(" ({times:.0}x)"),
+    }
 }

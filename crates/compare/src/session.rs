@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::peer::{Entry, Opened, Peer, Result, Setup};
 use crate::plan::Scenario;
+use crate::stopwatch::{Spent, Stopwatch};
 use crate::workload::Load;
 use crate::yardstick;
 
@@ -16,9 +16,9 @@ const TOUCHED: u64 = 128 << 20;
 /// What one workload took.
 pub(crate) struct Timing {
     /// Until the last call returned.
-    pub(crate) acknowledged: Duration,
+    pub(crate) acknowledged: Spent,
     /// Until postponed work was done as well.
-    pub(crate) finished: Duration,
+    pub(crate) finished: Spent,
     /// On disk then, for each id that the peer holds.
     pub(crate) bytes_per_id: f64,
 }
@@ -41,11 +41,11 @@ pub(crate) fn run(
     let mut timings = Vec::new();
     for load in loads {
         yardstick::touch_memory(TOUCHED);
-        let start = Instant::now();
+        let stopwatch = Stopwatch::start();
         let wrong = present(&opened, scenario, load)?;
-        let acknowledged = start.elapsed();
+        let acknowledged = stopwatch.spent();
         opened.peer().finish()?;
-        let finished = start.elapsed();
+        let finished = stopwatch.spent();
         if wrong > 0 {
             let (what, ids) = (load.workload.name(), load.ids.len());
             return Err(format!("{wrong} of {ids} verdicts are wrong for workload {what}").into());
