@@ -224,7 +224,7 @@ fn the_words_import_each_other_without_a_circle() {
 fn unsafe_code_is_where_it_is_said_to_be_and_says_why() {
     let mut wrong = String::new();
     let mut with_unsafe = Vec::new();
-    let all = ["src", "tests", "benches"].map(|dir| files(dir, &[".rs"]));
+    let all = ["src", "tests", "benches", "crates"].map(|dir| files(dir, &[".rs"]));
     for source in all.iter().flatten().filter(|source| source.path != "tests/tidy.rs") {
         let lines: Vec<&str> = source.text.lines().collect();
         for (i, line) in lines.iter().enumerate() {
@@ -259,7 +259,7 @@ fn unsafe_code_is_where_it_is_said_to_be_and_says_why() {
 #[test]
 fn files_hold_one_idea_each() {
     let mut wrong = String::new();
-    let all = ["src", "tests", "benches", "fuzz"].map(|dir| files(dir, &[".rs"]));
+    let all = ["src", "tests", "benches", "crates", "fuzz"].map(|dir| files(dir, &[".rs"]));
     for source in all.iter().flatten() {
         let lines = source.text.lines().count();
         if lines > LINES_MAX {

@@ -1,0 +1,65 @@
+//! Measures firstseen beside what people use for the same job: see this package's README.
+
+#[cfg(test)]
+mod tests;
+
+mod args;
+mod figures;
+mod peer;
+mod peers;
+mod plan;
+mod report;
+mod rounds;
+mod session;
+mod stopwatch;
+mod workload;
+mod yardstick;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+use peer::Result;
+use rounds::Rounds;
+use yardstick::LineRate;
+
+/// Memory that the line rate reads: far more than any cache.
+const LINE_BYTES: u64 = 512 << 20;
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("firstseen-compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    let peers = args.peers();
+    let scenarios = args.scenarios();
+    let dir = args.dir();
+    let rounds = Rounds {
+        peers: &peers,
+        rounds: args.rounds.get(),
+        dir: &dir,
+        line_rate: LineRate::new(LINE_BYTES),
+        progress: rounds::progress(scenarios.len() * args.rounds.get() * peers.len()),
+    };
+    for scenario in scenarios {
+        let outcome = rounds.run(scenario)?;
+        rounds.progress.suspend(|| {
+            let mut out = io::stdout().lock();
+            if args.json {
+                report::json_lines(&outcome, &mut out)
+            } else {
+                report::table(&outcome, &mut out)
+            }
+        })?;
+    }
+    rounds.progress.finish_and_clear();
+    Ok(())
+}

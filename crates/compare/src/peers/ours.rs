@@ -1,0 +1,63 @@
+//! firstseen, as its README opens it.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use firstseen::{Backend, Builder, Durability, Store, Verdict};
+
+use crate::peer::{Entry, Id, Opened, Peer, Result, Setup};
+
+pub(super) fn entries() -> Vec<Entry> {
+    vec![
+        Entry {
+            name: "firstseen",
+            durability: "Buffered",
+            open: |setup| open(setup, Store::builder()),
+        },
+        // As often synced as sled is, but acknowledged only after the write.
+        Entry {
+            name: "firstseen-interval",
+            durability: "Interval(500 ms)",
+            open: |setup| {
+                let every = Durability::Interval(Duration::from_millis(500));
+                open(setup, Store::builder().durability(every))
+            },
+        },
+        // The same, in sled. There `Buffered` waits for the medium: see docs/backends.md.
+        Entry {
+            name: "firstseen-sled",
+            durability: "Buffered",
+            open: |setup| open(setup, Store::builder().backend(Backend::Sled)),
+        },
+    ]
+}
+
+fn open(setup: &Setup, builder: Builder) -> Result<Opened> {
+    // The filter is made for the ids that come, as the peer's Bloom filter is. All else is default.
+    let store = builder.expected_ids(setup.expected_ids as u64).open(setup.folder)?;
+    Ok(Opened::Shared(Box::new(Ours(store))))
+}
+
+struct Ours(Store);
+
+thread_local! {
+    /// A caller keeps its verdicts' memory from call to call.
+    static VERDICTS: RefCell<Vec<Verdict>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Peer for Ours {
+    fn check_and_insert(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
+        VERDICTS.with_borrow_mut(|verdicts| {
+            self.0.check_and_insert_into(ids, verdicts)?;
+            new.clear();
+            new.extend(verdicts.iter().map(Verdict::is_new));
+            Ok(())
+        })
+    }
+
+    /// Seals and merges everything, makes the filter, and syncs.
+    fn finish(&self) -> Result<()> {
+        self.0.compact()?;
+        Ok(self.0.sync()?)
+    }
+}

@@ -1,0 +1,107 @@
+//! Every peer over tiny workloads: each verdict is checked, also where threads contend.
+
+use std::sync::Barrier;
+use std::thread;
+
+use crate::peer::{Entry, Id, Opened, Peer, Setup};
+use crate::plan::Scenario;
+use crate::workload::{Load, Workload};
+use crate::{peers, plan, session};
+
+const IDS: usize = 2_000;
+
+fn scenarios(batches: &[usize], threads: &[usize]) -> Vec<Scenario> {
+    let numbers = |list: &[usize]| list.iter().map(|&n| n.try_into().unwrap()).collect::<Vec<_>>();
+    plan::scenarios(IDS, &numbers(batches), &numbers(threads))
+}
+
+fn each(test: impl Fn(&Entry)) {
+    for entry in peers::all() {
+        test(&entry);
+    }
+}
+
+fn with_opened(entry: &Entry, test: impl FnOnce(&Opened)) {
+    let folder = tempfile::tempdir().unwrap();
+    test(&(entry.open)(&Setup { folder: folder.path(), expected_ids: IDS }).unwrap());
+}
+
+/// A session checks its verdicts itself.
+#[test]
+fn all_workloads_give_the_right_verdicts() {
+    let dir = tempfile::tempdir().unwrap();
+    each(|entry| {
+        for scenario in scenarios(&[1, 16, 1024], &[1, 2]) {
+            let loads = Load::all(scenario.window);
+            let timings = session::run(entry, scenario, &loads, dir.path());
+            let timings = timings.unwrap_or_else(|error| panic!("{}: {error}", entry.name));
+            let timings = timings.map_or(loads.len(), |timings| timings.len());
+            assert_eq!(timings, loads.len(), "{}", entry.name);
+        }
+    });
+}
+
+#[test]
+fn inside_a_batch_the_first_is_new() {
+    each(|entry| {
+        with_opened(entry, |opened| {
+            let [a, b] = [[1; 16], [2; 16]];
+            let mut new = Vec::new();
+            opened.peer().check_and_insert(&[a, b, a, a, b], &mut new).unwrap();
+            assert_eq!(new, [true, true, false, false, false], "{}", entry.name);
+            opened.peer().check_and_insert(&[b, a], &mut new).unwrap();
+            assert_eq!(new, [false, false], "{}", entry.name);
+        });
+    });
+}
+
+/// Two threads present the same ids at the same time.
+#[test]
+fn one_thread_wins_each_id() {
+    let loads = Load::all(IDS);
+    let ids = &loads.iter().find(|load| load.workload == Workload::New).unwrap().ids;
+    each(|entry| {
+        with_opened(entry, |opened| {
+            let Opened::Shared(peer) = opened else { return };
+            for ids in ids.chunks(50) {
+                let start = Barrier::new(2);
+                let wins = || wins(&**peer, &start, ids);
+                let total = thread::scope(|scope| {
+                    let others = scope.spawn(wins);
+                    wins() + others.join().unwrap()
+                });
+                assert_eq!(total, ids.len(), "{}", entry.name);
+            }
+        });
+    });
+}
+
+fn wins(peer: &dyn Peer, start: &Barrier, ids: &[Id]) -> usize {
+    let mut new = Vec::new();
+    start.wait();
+    peer.check_and_insert(ids, &mut new).unwrap();
+    new.into_iter().filter(|&new| new).count()
+}
+
+/// A peer that is wrong is told, not measured.
+#[test]
+fn a_wrong_verdict_is_an_error() {
+    struct AlwaysNew;
+    impl Peer for AlwaysNew {
+        fn check_and_insert(&self, ids: &[Id], new: &mut Vec<bool>) -> crate::peer::Result<()> {
+            new.clear();
+            new.resize(ids.len(), true);
+            Ok(())
+        }
+        fn finish(&self) -> crate::peer::Result<()> {
+            Ok(())
+        }
+    }
+    let open = |_: &Setup| Ok(Opened::Alone(Box::new(AlwaysNew) as _));
+    let entry = Entry { name: "always-new", durability: "none", open };
+    let dir = tempfile::tempdir().unwrap();
+    let scenario = scenarios(&[16], &[1])[0];
+    let error = session::run(&entry, scenario, &Load::all(scenario.window), dir.path());
+    let error = error.err().expect("duplicates were called new").to_string();
+    assert_eq!(error, "500 of 500 verdicts are wrong for workload duplicate");
+}
