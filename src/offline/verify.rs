@@ -6,8 +6,8 @@ use super::log::measure;
 use super::snapshot::{
     Files, RunFile, RunSource, SegmentFile, Snapshot, StateFile, ValuesFile, open_if_there,
 };
-use crate::backend::Sealed;
 use crate::backend::mapped::check_run;
+use crate::backend::{Sealed, check_backend};
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::manifest::Manifest;
@@ -48,6 +48,9 @@ pub(super) fn verify(
     let Some(superblock) = check.superblock(storage, dir)? else {
         return Ok(check.verified);
     };
+    if let Ok(backend) = backend_of(&superblock) {
+        check_backend(backend, storage)?;
+    }
     let store = superblock.store;
     let (manifest, files, _held) = match check.note(Snapshot::take_as_is(storage, dir))? {
         Some(Snapshot { manifest, files, held, .. }) => {
