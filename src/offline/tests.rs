@@ -116,6 +116,28 @@ fn a_backend_that_this_build_has_not_is_no_damage() {
     );
 }
 
+/// The process died after it had made the store and before it had made the database.
+#[cfg(feature = "sled")]
+#[test]
+fn a_store_in_sled_that_was_never_used_is_an_empty_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (made, dir) = (dir.path().join("made"), dir.path().join("s"));
+    let _store = Store::builder().memory_budget(16 << 20).background(false).open(&made).unwrap();
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::copy(made.join(names::MANIFEST), dir.join(names::MANIFEST)).unwrap();
+    let superblock = std::fs::read(made.join(names::STORE)).unwrap();
+    let superblock = Superblock::decode(&superblock, &made).unwrap();
+    let superblock = Superblock { backend: Backend::Sled.code(), ..superblock };
+    std::fs::write(dir.join(names::STORE), superblock.encode()).unwrap();
+
+    let found = super::inspect(&dir).unwrap();
+    assert_eq!((found.sequence, found.backend, found.ids()), (1, Backend::Sled, 0));
+    let verified = super::verify(&dir, &mut |damage| panic!("{damage}")).unwrap();
+    assert_eq!((verified.damages, verified.records), (0, 0));
+    assert!(!dir.join(names::SLED).exists());
+    Store::open(&dir).unwrap().close().unwrap();
+}
+
 #[test]
 fn a_checkpoint_of_an_open_store_has_everything_and_shares_nothing_that_changes() {
     let disk = MemoryDisk::new();

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::catalog::{Catalog, write_file};
 use super::core::Core;
-use super::layout::{backend_of, identity_of, read_state, read_store, time_source_of};
+use super::layout::{NEVER_USED, backend_of, identity_of, read_state, read_store, time_source_of};
 use super::options::{DEFAULT_WINDOW, Options};
 use super::recover::{Base, Replayed, remove_dropped, replay_log};
 use super::rotation::Rotation;
@@ -218,7 +218,7 @@ fn open_vault_of(
         read_mode: options.read_mode,
         memory_budget: options.memory_budget,
     };
-    let create = kind != Backend::Mapped && catalog.manifest.sequence == 1;
+    let create = kind != Backend::Mapped && catalog.manifest.sequence == NEVER_USED;
     if create {
         backend::remove_vault(&*options.storage, dir)?;
     }
