@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firstseen::testing::{MemoryDisk, Storage};
-use firstseen::{Builder, Durability, Error, Store, Verdict};
+use firstseen::{Backend, Builder, Durability, Error, Store, Verdict};
 
 mod support;
 
@@ -213,6 +213,15 @@ fn a_foreign_folder_is_left_alone() {
     assert_eq!(names(&disk), ["notes.txt"]);
     let none = builder(&MemoryDisk::new()).create(false).open(DIR);
     assert!(matches!(none, Err(Error::NotAStore { .. })));
+}
+
+/// A database is on real files only, so that is so for a disk in memory with the feature `sled`, too.
+#[test]
+fn a_backend_that_this_build_has_not_leaves_no_folder() {
+    let disk = MemoryDisk::new();
+    let refused = builder(&disk).backend(Backend::Sled).open(DIR).err();
+    assert!(matches!(refused, Some(Error::InvalidOption { option: "backend", .. })));
+    assert!(disk.list(Path::new(DIR)).is_err(), "{:?}", disk.list(Path::new(DIR)));
 }
 
 #[test]

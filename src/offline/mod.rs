@@ -82,7 +82,9 @@ pub use verify::Verified;
 ///
 /// [`Error::NotAStore`](crate::Error::NotAStore),
 /// [`Error::WindowIncomplete`](crate::Error::WindowIncomplete),
-/// [`Error::Corrupt`](crate::Error::Corrupt), [`Error::Version`](crate::Error::Version) and I/O.
+/// [`Error::Corrupt`](crate::Error::Corrupt), [`Error::Version`](crate::Error::Version) and I/O; for a
+/// store in a database [`Error::Locked`](crate::Error::Locked) while it is open elsewhere, and
+/// [`Error::InvalidOption`](crate::Error::InvalidOption) where this build has no such backend.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -129,7 +131,9 @@ pub fn state(dir: impl AsRef<Path>) -> Result<CommittedState> {
 ///
 /// # Errors
 ///
-/// [`Error::NotAStore`](crate::Error::NotAStore) and I/O. Damage is never an error.
+/// [`Error::NotAStore`](crate::Error::NotAStore), [`Error::InvalidOption`](crate::Error::InvalidOption)
+/// where this build has not the store's backend, [`Error::Locked`](crate::Error::Locked) for one in a
+/// database that is open elsewhere, and I/O. Damage is never an error.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;

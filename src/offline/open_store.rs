@@ -84,7 +84,7 @@ impl Core {
         }
         let upkeep = lock(&self.upkeep);
         self.check_usable()?;
-        let snapshot = Snapshot::through(&*self.vault, &*self.options.storage, &self.dir)?;
+        let snapshot = Snapshot::through(Some(&*self.vault), &*self.options.storage, &self.dir)?;
         Ok(Some((snapshot, upkeep)))
     }
 }

@@ -21,7 +21,7 @@ use crate::format::{self, StoreId, names};
 use crate::run::{ReadMode, Run, Values};
 use crate::state::State;
 use crate::store::catalog::read_whole;
-use crate::store::layout::{backend_of, read_manifest, read_store};
+use crate::store::layout::{NEVER_USED, backend_of, read_manifest, read_store};
 use crate::sys::{File, Lock, Storage, disk};
 
 /// How often one starts over before giving up. Manifests are written some times a second at most,
@@ -105,13 +105,14 @@ pub(super) struct Snapshot {
 /// A vault that was opened for the snapshot, under the lock of its store.
 #[derive(Debug)]
 pub(super) struct Held {
-    vault: Arc<dyn Vault>,
+    /// None of a store that was never used: its process died before it had made one.
+    vault: Option<Arc<dyn Vault>>,
     _lock: Box<dyn Lock>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.vault.close();
+        self.vault.iter().for_each(|vault| vault.close());
     }
 }
 
@@ -131,7 +132,7 @@ impl Snapshot {
         let (superblock, _) = read_store(storage, dir)?;
         if backend_of(&superblock)? != Backend::Mapped {
             let held = Held::open(storage, dir, &superblock)?;
-            let snapshot = Snapshot::through(&*held.vault, storage, dir)?;
+            let snapshot = Snapshot::through(held.vault.as_deref(), storage, dir)?;
             return Ok(Snapshot { held: Some(held), ..snapshot });
         }
         for _ in 0..TRIES {
@@ -152,14 +153,17 @@ impl Snapshot {
         )))
     }
 
-    /// A snapshot of a store by way of its vault. Nothing is sealed, merged or expired meanwhile.
+    /// A snapshot of a store by way of its vault, if it has one. Nothing is sealed, merged or expired meanwhile.
     pub(super) fn through(
-        vault: &dyn Vault,
+        vault: Option<&dyn Vault>,
         storage: &dyn Storage,
         dir: &Path,
     ) -> Result<Snapshot> {
         let (superblock, manifest) = read_store(storage, dir)?;
         let mut files = Files::default();
+        let Some(vault) = vault else {
+            return Ok(Snapshot { superblock, manifest, files, held: None });
+        };
         for &entry in &manifest.runs {
             match vault.open_run(&entry) {
                 Ok(run) => files.runs.push(RunSource::Open(run)),
@@ -326,6 +330,9 @@ impl Held {
             path: dir.to_path_buf(),
             holder: disk::holder(&path),
         })?;
+        if read_manifest(storage, dir, &superblock.store)?.sequence == NEVER_USED {
+            return Ok(Held { vault: None, _lock: lock });
+        }
         let storage: Arc<dyn Storage> = Arc::new(disk::Disk);
         let place = Place {
             storage: &storage,
@@ -334,7 +341,7 @@ impl Held {
             read_mode: ReadMode::Positioned,
             memory_budget: MEMORY,
         };
-        Ok(Held { vault: open_vault(backend, &place, false)?, _lock: lock })
+        Ok(Held { vault: Some(open_vault(backend, &place, false)?), _lock: lock })
     }
 }
 

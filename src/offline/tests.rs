@@ -10,6 +10,7 @@ use super::verify::verify;
 use super::{Record, checkpoint, dump, inspect};
 use crate::error::{Corruption, Error};
 use crate::format::names;
+use crate::format::superblock::Superblock;
 use crate::sys::{Storage, read_exact_at, write_all_at};
 use crate::testing::MemoryDisk;
 use crate::testing::values::{give_values, values_of};
@@ -94,6 +95,47 @@ fn inspection_dump_and_verification_agree() {
         assert_eq!((verified.records, verified.torn_bytes), (1_051, 0));
         assert!(verified.bytes <= found.total_bytes);
     }
+}
+
+/// A database is on real files only, so that is so for a disk in memory with the feature `sled`, too.
+#[test]
+fn a_backend_that_this_build_has_not_is_no_damage() {
+    let disk = MemoryDisk::new();
+    sample(&disk, true);
+    let path = Path::new(DIR).join(names::STORE);
+    let file = disk.open_write(&path).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    read_exact_at(&*file, &mut bytes, 0).unwrap();
+    let superblock = Superblock::decode(&bytes, &path).unwrap();
+    let superblock = Superblock { backend: Backend::Sled.code(), ..superblock };
+    write_all_at(&*file, &superblock.encode(), 0).unwrap();
+    let verified = verify(&disk, Path::new(DIR), &mut |damage| panic!("{damage}"));
+    assert!(
+        matches!(verified, Err(Error::InvalidOption { option: "backend", .. })),
+        "{verified:?}"
+    );
+}
+
+/// The process died after it had made the store and before it had made the database.
+#[cfg(feature = "sled")]
+#[test]
+fn a_store_in_sled_that_was_never_used_is_an_empty_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (made, dir) = (dir.path().join("made"), dir.path().join("s"));
+    let _store = Store::builder().memory_budget(16 << 20).background(false).open(&made).unwrap();
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::copy(made.join(names::MANIFEST), dir.join(names::MANIFEST)).unwrap();
+    let superblock = std::fs::read(made.join(names::STORE)).unwrap();
+    let superblock = Superblock::decode(&superblock, &made).unwrap();
+    let superblock = Superblock { backend: Backend::Sled.code(), ..superblock };
+    std::fs::write(dir.join(names::STORE), superblock.encode()).unwrap();
+
+    let found = super::inspect(&dir).unwrap();
+    assert_eq!((found.sequence, found.backend, found.ids()), (1, Backend::Sled, 0));
+    let verified = super::verify(&dir, &mut |damage| panic!("{damage}")).unwrap();
+    assert_eq!((verified.damages, verified.records), (0, 0));
+    assert!(!dir.join(names::SLED).exists());
+    Store::open(&dir).unwrap().close().unwrap();
 }
 
 #[test]

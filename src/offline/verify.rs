@@ -6,8 +6,9 @@ use super::log::measure;
 use super::snapshot::{
     Files, RunFile, RunSource, SegmentFile, Snapshot, StateFile, ValuesFile, open_if_there,
 };
-use crate::backend::Sealed;
 use crate::backend::mapped::check_run;
+use crate::backend::{Sealed, check_backend};
+use crate::config::Backend;
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::manifest::Manifest;
@@ -27,7 +28,9 @@ use crate::time::Ticks;
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
-    /// Files that were read.
+    /// Where the store keeps its log and its runs, if its folder still says so.
+    pub backend: Option<Backend>,
+    /// Files that were read; of a store in a database also its runs and the segments of its log.
     pub files: u64,
     /// Bytes of them.
     pub bytes: u64,
@@ -48,6 +51,9 @@ pub(super) fn verify(
     let Some(superblock) = check.superblock(storage, dir)? else {
         return Ok(check.verified);
     };
+    if let Ok(backend) = backend_of(&superblock) {
+        check_backend(backend, storage)?;
+    }
     let store = superblock.store;
     let (manifest, files, _held) = match check.note(Snapshot::take_as_is(storage, dir))? {
         Some(Snapshot { manifest, files, held, .. }) => {
@@ -137,7 +143,7 @@ impl Check<'_> {
         let superblock = self.note(read)?;
         if let Some(superblock) = &superblock {
             self.note(identity_of(superblock))?;
-            self.note(backend_of(superblock))?;
+            self.verified.backend = self.note(backend_of(superblock))?;
         }
         Ok(superblock)
     }

@@ -14,6 +14,10 @@ use crate::identity::IdentityKind;
 use crate::state::State;
 use crate::sys::{File, Storage};
 
+/// The sequence number of a manifest that says: the store was made, and nothing was put in it yet. A
+/// database it may not even have.
+pub(crate) const NEVER_USED: u64 = 1;
+
 /// Reads `STORE` and `MANIFEST`.
 pub(crate) fn read_store(storage: &dyn Storage, dir: &Path) -> Result<(Superblock, Manifest)> {
     let path = dir.join(names::STORE);

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::catalog::{Catalog, write_file};
 use super::core::Core;
-use super::layout::{backend_of, identity_of, read_state, read_store, time_source_of};
+use super::layout::{NEVER_USED, backend_of, identity_of, read_state, read_store, time_source_of};
 use super::options::{DEFAULT_WINDOW, Options};
 use super::recover::{Base, Replayed, remove_dropped, replay_log};
 use super::rotation::Rotation;
@@ -190,6 +190,7 @@ fn look_around(dir: &Path, options: &Options) -> Result<Found> {
         Some(name) if !has(names::STORE) => refuse(format!("it has a file `{name}`")),
         _ if !options.create => refuse("there is none, and it is not to be created".into()),
         _ => {
+            backend::check_backend(options.backend.unwrap_or_default(), storage)?;
             storage.create_dir(dir).map_err(|e| Error::io("create", dir, e))?;
             Ok(Found::Nothing)
         }
@@ -218,7 +219,7 @@ fn open_vault_of(
         read_mode: options.read_mode,
         memory_budget: options.memory_budget,
     };
-    let create = kind != Backend::Mapped && catalog.manifest.sequence == 1;
+    let create = kind != Backend::Mapped && catalog.manifest.sequence == NEVER_USED;
     if create {
         backend::remove_vault(&*options.storage, dir)?;
     }
@@ -233,7 +234,6 @@ fn open_vault_of(
 /// Writes `STORE`, then `MANIFEST`: a store exists from the moment that both do.
 fn create_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> {
     let storage = &*options.storage;
-    backend::check_backend(options.backend.unwrap_or_default(), storage)?;
     let random = || random_key().map_err(|e| Error::io("draw a key for", dir, e));
     let superblock = Superblock {
         store: random()?,

@@ -6,8 +6,10 @@
 //! - [`kill`]: a run killed at any moment and repeated, in both orders
 //! - [`care`]: the commands that look after a store
 //! - [`transactions`]: what was committed beside ids, and what an operator decides by hand
+//! - [`backends`]: the same promises in a database; copies from one backend into another
 //! - [`stream`]: `generate`, and the example log
 
+mod backends;
 mod care;
 mod filter;
 mod kill;

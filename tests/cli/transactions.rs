@@ -7,11 +7,15 @@ use crate::support::{Folder, run};
 
 const ODD: &[u8] = b"\xff\\n";
 
-/// A store with two sources, three keys and two prepared transactions, in `db`.
 fn with_store() -> (Folder, String) {
     let folder = Folder::new();
     let db = folder.arg("db");
-    let store = Store::open(&db).expect("a store");
+    fill(Store::open(&db).expect("a store"));
+    (folder, db)
+}
+
+/// Gives a store two sources, three keys and two prepared transactions, and closes it.
+pub(crate) fn fill(store: Store) {
     let mut tx = store.begin_from("orders/3", &[(7, "a"), (8, "b")]).expect("claimed");
     tx.set_outcome(0, "receipt");
     tx.put_state("total", "12");
@@ -26,7 +30,6 @@ fn with_store() -> (Folder, String) {
     tx.set_progress("other", 4);
     let _ = tx.prepare(ODD).expect("prepared");
     store.close().expect("closed");
-    (folder, db)
 }
 
 fn known(db: &str, ids: &[&str]) -> Vec<bool> {

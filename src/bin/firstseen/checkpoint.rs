@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use firstseen::offline;
 
-use crate::fail::Result;
+use crate::fail::{self, Result};
 use crate::show::{self, Fact};
 
 /// Copy a store, by hard links where possible; safe while another process writes to it
 ///
 /// The copy holds what was written when the command started: ids, outcomes, the progress of sources,
 /// state and what is prepared, as of one moment. It is a store of its own: it can be opened, and neither
-/// changes the other.
+/// changes the other. A store in sled must not be open elsewhere, and is copied without links.
 #[derive(Debug, Args)]
 pub(crate) struct CheckpointArgs {
     /// The folder of the store
@@ -41,12 +41,12 @@ pub(crate) struct RestoreArgs {
 }
 
 pub(crate) fn run(args: &CheckpointArgs) -> Result<()> {
-    offline::checkpoint(&args.dir, &args.dest)?;
+    fail::reading(&args.dir, offline::checkpoint(&args.dir, &args.dest))?;
     report(&args.dest, args.json)
 }
 
 pub(crate) fn restore(args: &RestoreArgs) -> Result<()> {
-    offline::restore(&args.checkpoint, &args.dest)?;
+    fail::reading(&args.checkpoint, offline::restore(&args.checkpoint, &args.dest))?;
     report(&args.dest, args.json)
 }
 

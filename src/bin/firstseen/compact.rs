@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use firstseen::{Store, offline};
 
-use crate::fail::Result;
+use crate::fail::{self, Result};
 use crate::show::{self, Fact};
 
 /// Seal, merge and expire everything now; the store must not be open elsewhere
 ///
 /// A store does all this by itself while it is used. This brings one that is at rest into its
-/// smallest form, for instance before it is copied.
+/// smallest form, for instance before it is copied. A store in sled may have more bytes afterwards: sled
+/// uses space again and gives none back. `migrate` makes a small copy.
 #[derive(Debug, Args)]
 pub(crate) struct CompactArgs {
     /// The folder of the store
@@ -23,7 +24,7 @@ pub(crate) struct CompactArgs {
 }
 
 pub(crate) fn run(args: &CompactArgs) -> Result<()> {
-    let before = offline::inspect(&args.dir)?;
+    let before = fail::reading(&args.dir, offline::inspect(&args.dir))?;
     let store = Store::builder().create(false).open(&args.dir)?;
     store.seal()?;
     store.compact()?;

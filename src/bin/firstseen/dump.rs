@@ -7,13 +7,15 @@ use clap::Args;
 use firstseen::offline::Record;
 use serde_json::json;
 
-use crate::fail::{Failure, Result};
+use crate::fail::{self, Failure, Result};
 use crate::show;
 
 /// Print every record of a store; safe while another process writes to it
 ///
 /// A line for each id: its fingerprint in hexadecimal, when it was first seen, and the number of
 /// its generation. The store keeps fingerprints, not ids, so the ids cannot be printed.
+///
+/// A store in sled must not be open elsewhere.
 #[derive(Debug, Args)]
 pub(crate) struct DumpArgs {
     /// The folder of the store
@@ -38,7 +40,7 @@ pub(crate) fn run(args: &DumpArgs) -> Result<()> {
     if let Some(failure) = failed {
         return Err(failure);
     }
-    dumped?;
+    fail::reading(&args.dir, dumped)?;
     Ok(out.flush()?)
 }
 

@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use firstseen::{Error, Store, offline};
 
-use crate::fail::{Failure, Result};
+use crate::fail::{self, Failure, Result};
 use crate::place::TemporaryFolder;
 use crate::show::{self, Fact};
 
 /// Write a store as one portable stream, for `import`; safe while another process writes to it
 ///
 /// A store that is open elsewhere is exported from a checkpoint beside it, made for the purpose
-/// and removed afterwards.
+/// and removed afterwards. A store in sled must not be open elsewhere.
 ///
 /// The stream has ids, their times and their outcomes. It has no progress of sources, no state and
 /// nothing that is only prepared: `checkpoint` copies a store with all of it.
@@ -71,7 +71,7 @@ fn export(dir: &Path, out: &mut dyn Write) -> Result<u64> {
             let full = full.map_err(|error| Failure::io("find", dir.display(), &error))?;
             let parent = full.parent().unwrap_or(&full);
             let beside = TemporaryFolder::create_in(parent)?;
-            offline::checkpoint(dir, beside.store())?;
+            fail::reading(dir, offline::checkpoint(dir, beside.store()))?;
             let store = Store::builder().create(false).open(beside.store())?;
             let records = store.export(out)?;
             store.close()?;

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
+
+use firstseen::Error;
 
 /// Exit code of a failure at work.
 pub(crate) const RUNTIME: u8 = 1;
@@ -32,11 +35,26 @@ impl Failure {
     }
 }
 
-impl From<firstseen::Error> for Failure {
-    fn from(error: firstseen::Error) -> Failure {
+/// The result of a look at the store in `dir`, which only one in a database refuses while it is open.
+pub(crate) fn reading<T>(dir: &Path, result: firstseen::Result<T>) -> Result<T> {
+    result.map_err(|error| match error {
+        Error::Locked { path, holder } if path == dir => {
+            let holder = holder.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+            let place = dir.display();
+            Failure::Run(format!(
+                "{place} is open elsewhere{holder}, and a store in sled can be read by one process at a \
+                 time; close it there first"
+            ))
+        }
+        error => error.into(),
+    })
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
         match error {
             // An export or a dump whose reader went away, as `firstseen dump DIR | head` does.
-            firstseen::Error::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
                 Failure::BrokenPipe
             }
             error => Failure::Run(error.to_string()),

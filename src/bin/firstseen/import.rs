@@ -5,7 +5,9 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use firstseen::{Backend, offline};
 
+use crate::backend;
 use crate::fail::{Failure, Result};
 use crate::input::is_stdin;
 use crate::show::{self, Fact};
@@ -22,6 +24,10 @@ pub(crate) struct ImportArgs {
     #[arg(default_value = "-")]
     file: PathBuf,
 
+    /// Where the store keeps its log and its runs; sled needs a build with the cargo feature `sled`
+    #[arg(long, default_value_t = Backend::Mapped, value_parser = backend::parser())]
+    backend: Backend,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -29,7 +35,7 @@ pub(crate) struct ImportArgs {
 
 pub(crate) fn run(args: &ImportArgs) -> Result<()> {
     let mut input = open(&args.file)?;
-    let records = firstseen::offline::import(&mut input, &args.dir)?;
+    let records = offline::import_as(&mut input, &args.dir, args.backend)?;
     show::print(vec![Fact::count("records", records)], args.json)
 }
 

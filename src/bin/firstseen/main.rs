@@ -3,8 +3,9 @@
 //! One file a subcommand, `dedup` and `generate` a folder each. Below them: [`record`] (records as
 //! bytes), [`select`] (what of a record is its id), [`block`] and [`batch`] (the hot path from
 //! input to ids), [`input`] and [`sink`] (files), [`place`] (temporary stores), [`escape`] (bytes as
-//! text), [`show`].
+//! text), [`backend`] (an option of several), [`show`].
 
+mod backend;
 mod batch;
 mod block;
 mod checkpoint;
@@ -21,6 +22,7 @@ mod generate;
 mod header;
 mod import;
 mod input;
+mod migrate;
 mod place;
 mod record;
 mod select;
@@ -71,6 +73,7 @@ enum Command {
     Import(import::ImportArgs),
     Checkpoint(checkpoint::CheckpointArgs),
     Restore(checkpoint::RestoreArgs),
+    Migrate(migrate::MigrateArgs),
     Generate(generate::GenerateArgs),
     Completions(docs::CompletionsArgs),
     Man(docs::ManArgs),
@@ -105,6 +108,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Import(args) => import::run(&args),
         Command::Checkpoint(args) => checkpoint::run(&args),
         Command::Restore(args) => checkpoint::restore(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Completions(args) => docs::completions(&args, Cli::command()),
         Command::Man(args) => docs::man(&args, Cli::command()),

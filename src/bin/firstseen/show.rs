@@ -41,7 +41,7 @@ impl Fact {
     }
 
     /// A length of time; seconds in JSON.
-    fn duration(name: &'static str, length: Duration) -> Fact {
+    pub(crate) fn duration(name: &'static str, length: Duration) -> Fact {
         Fact { name, value: length.as_secs_f64().into(), text: duration::display(length) }
     }
 
@@ -71,6 +71,7 @@ pub(crate) fn print(facts: Vec<Fact>, json: bool) -> Result<()> {
 pub(crate) fn inspection(found: &Inspection) -> Vec<Fact> {
     let mut facts = vec![
         Fact::text("identity", found.identity.to_string()),
+        Fact::text("backend", found.backend.to_string()),
         Fact::text("time_source", found.time_source.to_string()),
         Fact::duration("window_seconds", found.window),
         Fact::time("created", found.created),
@@ -116,13 +117,17 @@ fn prepared(found: &Inspection) -> Fact {
 
 /// What a check of every byte found.
 pub(crate) fn verified(found: &Verified) -> Vec<Fact> {
-    vec![
+    let mut facts = vec![
         Fact::count("files", found.files),
         Fact::bytes("bytes", found.bytes),
         Fact::count("records", found.records),
         Fact::count("damages", found.damages),
         Fact::bytes("torn_bytes", found.torn_bytes),
-    ]
+    ];
+    if let Some(backend) = found.backend {
+        facts.insert(0, Fact::text("backend", backend.to_string()));
+    }
+    facts
 }
 
 /// A time as RFC 3339, in UTC; beyond the year 9999, as seconds.

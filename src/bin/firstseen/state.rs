@@ -8,7 +8,7 @@ use firstseen::offline::{CommittedState, InDoubt, state};
 use serde_json::{Value, json};
 
 use crate::escape::{Escaped, show};
-use crate::fail::Result;
+use crate::fail::{self, Result};
 use crate::show::rfc3339;
 
 /// Of longer values so many bytes are shown to a reader.
@@ -22,6 +22,8 @@ const SHOWN: usize = 60;
 /// tabs. Bytes that do not print are escaped as \n, \t, \r, \\ and \xNN, and --prefix, `settle` and
 /// `rewind` take them so. Of a value of more than 60 bytes only the beginning is shown, with its length;
 /// --json has all of it.
+///
+/// A store in sled must not be open elsewhere.
 #[derive(Debug, Args)]
 pub(crate) struct StateArgs {
     /// The folder of the store
@@ -37,7 +39,7 @@ pub(crate) struct StateArgs {
 }
 
 pub(crate) fn run(args: &StateArgs) -> Result<()> {
-    let mut found = state(&args.dir)?;
+    let mut found = fail::reading(&args.dir, state(&args.dir))?;
     if let Some(Escaped(prefix)) = &args.prefix {
         found.entries.retain(|(key, _)| key.starts_with(prefix));
     }

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::fail::Result;
+use crate::fail::{self, Result};
 use crate::show;
 
 /// Show what a store holds; safe while another process writes to it
 ///
-/// `state` lists what is only counted here: sources, keys, and what is prepared.
+/// `state` lists what is only counted here: sources, keys, and what is prepared. A store in sled must not
+/// be open elsewhere.
 #[derive(Debug, Args)]
 pub(crate) struct StatsArgs {
     /// The folder of the store
@@ -21,6 +22,6 @@ pub(crate) struct StatsArgs {
 }
 
 pub(crate) fn run(args: &StatsArgs) -> Result<()> {
-    let found = firstseen::offline::inspect(&args.dir)?;
+    let found = fail::reading(&args.dir, firstseen::offline::inspect(&args.dir))?;
     show::print(show::inspection(&found), args.json)
 }

@@ -20,6 +20,8 @@ use crate::show;
 /// write, and an opening drops. A kill or a power cut in the middle of a write leaves some, and a
 /// store that is being written may show some. A store that was closed has none: bytes of it that
 /// are torn were changed since.
+///
+/// A store in sled must not be open elsewhere.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// The folder of the store
@@ -37,7 +39,8 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<ExitCode> {
             written = print(damage, args.json);
         }
     };
-    let found = firstseen::offline::verify(&args.dir, &mut report)?;
+    let found = firstseen::offline::verify(&args.dir, &mut report);
+    let found = fail::reading(&args.dir, found)?;
     written?;
     show::print(show::verified(&found), args.json)?;
     Ok(if found.damages == 0 { ExitCode::SUCCESS } else { ExitCode::from(fail::RUNTIME) })

@@ -120,7 +120,7 @@ impl Storage for Disk {
         }
         file.set_len(0)?;
         writeln!(file, "{}", std::process::id())?;
-        Ok(Some(Box::new(DiskLock { _file: file })))
+        Ok(Some(Box::new(DiskLock { file })))
     }
 }
 
@@ -194,10 +194,20 @@ impl File for DiskFile {
 /// Held while the file is open; the system releases it also when the process is killed.
 #[derive(Debug)]
 struct DiskLock {
-    _file: fs::File,
+    file: fs::File,
 }
 
 impl Lock for DiskLock {}
+
+impl Drop for DiskLock {
+    /// Closing would be too late: a process that is being started keeps a copy of every open file until it
+    /// runs its own program.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "cannot give up a lock; it ends with its file");
+        }
+    }
+}
 
 fn open(path: &Path, options: &mut fs::OpenOptions) -> io::Result<Box<dyn File>> {
     Ok(Box::new(DiskFile { file: open_file(path, options)? }))

@@ -124,3 +124,18 @@ fn a_full_disk_is_told_apart() {
     let file = Disk.open_write(Path::new("/dev/full")).unwrap();
     assert_eq!(file.write_at(b"x", 0).unwrap_err().kind(), io::ErrorKind::StorageFull);
 }
+
+/// A process that is being started has the open file of its parent for a moment.
+#[test]
+fn a_lock_is_given_up_also_while_somebody_has_inherited_it() {
+    let (dir, disk) = scratch();
+    let path = dir.path().join("LOCK");
+    let file = fs::File::create(&path).unwrap();
+    file.try_lock().unwrap();
+    let inherited = file.try_clone().unwrap();
+    let lock = DiskLock { file };
+    assert!(disk.lock(&path).unwrap().is_none());
+    drop(lock);
+    assert!(disk.lock(&path).unwrap().is_some());
+    drop(inherited);
+}

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use firstseen::Durability;
+use firstseen::{Backend, Durability};
 
 use super::order::Order;
+use crate::backend;
 use crate::batch::OnError;
 use crate::duration;
 use crate::record::json::Pointer;
@@ -84,6 +85,11 @@ pub(crate) struct DedupArgs {
     /// (at most that), sync (nothing). A killed process loses nothing under any
     #[arg(long, value_name = "POLICY", default_value = "buffered", value_parser = durability, help_heading = "Memory")]
     pub(crate) durability: Durability,
+
+    /// Where a new store keeps its log and its runs; one that is there keeps its own, and another is
+    /// refused. sled needs a build with the cargo feature `sled` [default: mapped]
+    #[arg(long, value_parser = backend::parser(), help_heading = "Memory")]
+    pub(crate) backend: Option<Backend>,
 
     /// Whether a batch is printed or remembered first
     #[arg(long, value_enum, default_value_t = Order::OutputFirst, help_heading = "Memory")]

@@ -70,6 +70,9 @@ fn open(args: &DedupArgs, plan: &Plan, path: &std::path::Path) -> Result<Store> 
         (None, None) => builder = builder.window(RUN_WINDOW),
         (None, Some(_)) => {}
     }
+    if let Some(backend) = args.backend {
+        builder = builder.backend(backend);
+    }
     let store = builder.open(path)?;
     let in_doubt = store.in_doubt().len();
     if in_doubt > 0 {
