@@ -120,7 +120,7 @@ impl Storage for Disk {
         }
         file.set_len(0)?;
         writeln!(file, "{}", std::process::id())?;
-        Ok(Some(Box::new(DiskLock { _file: file })))
+        Ok(Some(Box::new(DiskLock { file })))
     }
 }
 
@@ -194,10 +194,19 @@ impl File for DiskFile {
 /// Held while the file is open; the system releases it also when the process is killed.
 #[derive(Debug)]
 struct DiskLock {
-    _file: fs::File,
+    file: fs::File,
 }
 
 impl Lock for DiskLock {}
+
+impl Drop for DiskLock {
+    /// Closing the file is not enough: a child that was forked just now has it open too, until it
+    /// executes its program.
+    fn drop(&mut self) {
+        // What cannot be unlocked is unlocked when the last one closes it.
+        let _ = self.file.unlock();
+    }
+}
 
 fn open(path: &Path, options: &mut fs::OpenOptions) -> io::Result<Box<dyn File>> {
     Ok(Box::new(DiskFile { file: open_file(path, options)? }))

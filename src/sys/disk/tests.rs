@@ -124,3 +124,16 @@ fn a_full_disk_is_told_apart() {
     let file = Disk.open_write(Path::new("/dev/full")).unwrap();
     assert_eq!(file.write_at(b"x", 0).unwrap_err().kind(), io::ErrorKind::StorageFull);
 }
+
+/// A child has every open file of its parent until it executes its program.
+#[test]
+fn a_lock_is_given_up_though_a_child_has_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lock");
+    let file = fs::File::create(&path).unwrap();
+    file.lock().unwrap();
+    let of_a_child = file.try_clone().unwrap();
+    drop(DiskLock { file });
+    assert!(Disk.lock(&path).unwrap().is_some());
+    drop(of_a_child);
+}
