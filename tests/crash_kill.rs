@@ -1,14 +1,8 @@
 //! A child process inserts from several threads and is killed at a random moment. Whatever it was
 //! told of an id, the next to open the folder is told that the id is known.
-//!
-//! The child is this test's own executable, started with `FIRSTSEEN_TEST_CHILD` set to what it needs.
 
 use std::collections::HashSet;
-use std::env;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,9 +10,9 @@ use firstseen::{Builder, Durability, Store, Verdict};
 
 mod support;
 
+use support::child::{self, Child, Say};
 use support::{Rng, ids, scale};
 
-const CHILD: &str = "FIRSTSEEN_TEST_CHILD";
 const THREADS: u64 = 3;
 
 fn builder(durability: Durability) -> Builder {
@@ -34,16 +28,12 @@ fn durability(round: u64) -> Durability {
 /// call that was acknowledged.
 #[test]
 fn child() {
-    let Ok(what) = env::var(CHILD) else { return };
+    let Some(what) = child::asked() else { return };
     let (round, dir) = what.split_once(':').unwrap();
     let round: u64 = round.parse().unwrap();
     let store = builder(durability(round)).open(dir).unwrap();
-    let out = Mutex::new(std::io::stdout());
-    let say = |line: String| {
-        let mut out = out.lock().unwrap();
-        out.write_all(line.as_bytes()).and_then(|()| out.flush()).unwrap();
-    };
-    say("\nopen\n".into());
+    let say = Say::default();
+    say.line("\nopen");
     thread::scope(|scope| {
         for thread in 0..THREADS {
             let (store, say) = (&store, &say);
@@ -54,7 +44,7 @@ fn child() {
                     let to = next + 1 + rng.below(400);
                     let verdicts = store.check_and_insert(&ids(&range(next, to))).unwrap();
                     assert!(verdicts.iter().all(Verdict::is_new));
-                    say(format!("acknowledged {next} {to}\n"));
+                    say.line(&format!("acknowledged {next} {to}"));
                     next = to;
                     if rng.one_in(200) {
                         store.compact().unwrap();
@@ -71,34 +61,21 @@ fn range(from: u64, to: u64) -> Vec<u64> {
 
 /// Starts a child, lets it work for so long, kills it. Returns the ranges that it was told are new.
 fn work_and_die(dir: &Path, round: u64, lives: Duration) -> Vec<(u64, u64)> {
-    let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
-        .env(CHILD, format!("{round}:{}", dir.display()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let reader = thread::spawn(move || {
-        let mut acknowledged = Vec::new();
-        while let Some(Ok(line)) = lines.next() {
-            let words: Vec<&str> = line.split(' ').collect();
-            if let ["acknowledged", from, to] = words[..] {
-                acknowledged.push((from.parse().unwrap(), to.parse().unwrap()));
-            }
-        }
-        acknowledged
-    });
+    let child = Child::start("child", &format!("{round}:{}", dir.display()));
     thread::sleep(lives);
-    child.kill().unwrap();
-    let status = child.wait().unwrap();
-    assert!(!status.success() && status.code().is_none(), "it ended by itself: {status}");
-    reader.join().unwrap()
+    let mut acknowledged = Vec::new();
+    for line in child.kill() {
+        let words: Vec<&str> = line.split(' ').collect();
+        if let ["acknowledged", from, to] = words[..] {
+            acknowledged.push((from.parse().unwrap(), to.parse().unwrap()));
+        }
+    }
+    acknowledged
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_by_a_kill() {
-    if env::var(CHILD).is_ok() {
+    if child::asked().is_some() {
         return;
     }
     let mut rng = Rng::new(7);

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use firstseen::{Clock, Durability, TimeSource, Timestamp};
+use firstseen::{Backend, Clock, Durability, TimeSource, Timestamp};
 
 mod support;
 
 use support::machine::{End, Machine, SKEW, Settings, open};
+use support::world::World;
 use support::{Rng, id, ids, with_seeds};
 
 /// Few enough that most ids come again and again.
@@ -68,8 +69,8 @@ fn reopen(rng: &mut Rng, machine: &mut Machine) {
     };
     let end = match rng.below(4) {
         0 => End::Close,
-        1 if synced => End::PowerCut(None),
-        2 if synced => End::PowerCut(Some(rng.next())),
+        1 if synced && machine.world.has_power() => End::PowerCut(None),
+        2 if synced && machine.world.has_power() => End::PowerCut(Some(rng.next())),
         _ => End::Kill,
     };
     let settings = if rng.one_in(3) { machine.settings.change(rng) } else { machine.settings };
@@ -127,6 +128,24 @@ fn random_operations_keep_the_contract() {
     });
 }
 
+/// The same on real files, and over the other backend.
+#[test]
+fn model_on_files() {
+    let backends = [Backend::Mapped, Backend::Sled];
+    let built = if cfg!(feature = "sled") { 2 } else { 1 };
+    for backend in backends.into_iter().take(built) {
+        with_seeds(12, |rng| {
+            let settings = Settings::random(rng);
+            eprintln!("{backend}, {settings:?}");
+            let mut machine = Machine::in_world(World::folder(backend), settings);
+            for _ in 0..150 {
+                step(rng, &mut machine);
+            }
+            machine.check_all();
+        });
+    }
+}
+
 /// What a power cut leaves of a store that does not sync is what it knew at some earlier moment.
 #[test]
 fn a_power_cut_leaves_a_prefix_of_what_was_let_in() {
@@ -153,11 +172,8 @@ fn a_power_cut_leaves_a_prefix_of_what_was_let_in() {
             }
         }
         for cut in 0..4 {
-            let disk = match cut {
-                0 => machine.disk.crash(),
-                _ => machine.disk.crash_with(rng.next()),
-            };
-            let left = open(&disk, &machine.clock, settings);
+            let seed = (cut > 0).then(|| rng.next());
+            let left = open(&machine.world.power_cut(seed), &machine.clock, settings);
             let known = left.contains(&ids(&order)).unwrap();
             let kept = known.iter().position(|known| !known).unwrap_or(known.len());
             assert!(known[kept..].iter().all(|known| !known), "not a prefix, from id {kept} on");

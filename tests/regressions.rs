@@ -148,3 +148,25 @@ fn rot_in_the_log_of_a_closed_store_is_an_error() {
     let refused = builder(&disk).open(DIR).unwrap_err();
     assert!(matches!(refused, Error::Corrupt(_)), "{refused}");
 }
+
+/// A table that had expired under a shorter window was dropped, and a longer one claimed to reach back
+/// over it.
+#[test]
+fn what_was_dropped_under_a_shorter_window_is_told() {
+    let (disk, clock) = (MemoryDisk::new(), ManualClock::new(Timestamp::from_secs(1_700_000_000)));
+    let open = |window| {
+        let builder = builder(&disk).clock(Arc::new(clock.clone())).window(window);
+        builder.open(DIR).unwrap()
+    };
+    let store = open(8 * HOUR);
+    store.check_and_insert(&ids(0..100)).unwrap();
+    store.close().unwrap();
+    clock.advance(3 * HOUR);
+    let store = open(2 * HOUR);
+    store.compact().unwrap();
+    assert_eq!(store.effective_window(), 2 * HOUR);
+    store.close().unwrap();
+    let store = open(24 * HOUR);
+    assert_eq!(store.contains(&ids(0..1)).unwrap(), [false]);
+    assert!(store.effective_window() < 3 * HOUR, "{:?}", store.effective_window());
+}

@@ -15,7 +15,7 @@ use crate::format::manifest::{GenerationEntry, Manifest, RunEntry};
 use crate::format::names;
 use crate::index::Table;
 use crate::sync::{Arc, Ordering, lock};
-use crate::time::Timestamp;
+use crate::time::{Ticks, Timestamp};
 use crate::window::{Frozen, MemTable};
 
 /// The longest that an idle store sleeps.
@@ -131,7 +131,12 @@ impl Upkeep {
         // Only what was acknowledged, or may still be, goes into a run.
         core.acknowledge(lsn)?;
         // What has expired needs no run: on a full disk there would be no room for it.
-        let expired = mem.ticks.end() + core.window <= core.clock.now();
+        let now = core.clock.now();
+        let expired = mem.ticks.end() + core.window <= now;
+        if mem.ids() > 0 && expired {
+            // A window that is made longer later does not bring it back.
+            self.incomplete_before(core, mem.generation, mem.ticks, now);
+        }
         let run = match mem.ids() > 0 && !expired {
             true => Some(self.write_frozen(core, &mem)?),
             false => None,
@@ -321,6 +326,23 @@ impl Upkeep {
         after.map(|(_, base)| base).min()
     }
 
+    /// Notes that of a generation something is dropped: before its end, which is returned, not all is
+    /// known any more.
+    fn incomplete_before(
+        &self,
+        core: &Core,
+        generation: u64,
+        ticks: Ticks,
+        now: Timestamp,
+    ) -> Timestamp {
+        let next = self.start_of_next(core, generation).unwrap_or(ticks.end());
+        // The next one may have been begun in the very microsecond of this one's last id.
+        let next = next.max(ticks.base) + Duration::from_micros(1);
+        let complete_since = ticks.end().min(next).min(now + Duration::from_micros(1));
+        core.complete_since.fetch_max(complete_since.as_micros(), Ordering::Relaxed);
+        complete_since
+    }
+
     fn drop_generation(
         &mut self,
         core: &Core,
@@ -330,11 +352,7 @@ impl Upkeep {
         if self.merging.as_ref().is_some_and(|m| m.inputs()[0].generation() == oldest.number) {
             self.merging = None;
         }
-        let next = self.start_of_next(core, oldest.number).unwrap_or(oldest.ticks.end());
-        // The next one may have been begun in the very microsecond of this one's last id.
-        let next = next.max(oldest.ticks.base) + Duration::from_micros(1);
-        let complete_since = oldest.ticks.end().min(next).min(now + Duration::from_micros(1));
-        core.complete_since.fetch_max(complete_since.as_micros(), Ordering::Relaxed);
+        let complete_since = self.incomplete_before(core, oldest.number, oldest.ticks, now);
         let longest = self.catalog.manifest.generations.iter().map(|g| g.ticks.micros).max();
         let longest = Duration::from_micros(longest.unwrap_or(0));
         core.forgotten.expire(now, core.window, longest, complete_since);

@@ -1,15 +1,14 @@
-//! A store, its disk and its clock, with the oracle beside it: every answer is held against it.
+//! A store, its world and its clock, with the oracle beside it: every answer is held against it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use firstseen::testing::{ManualClock, MemoryDisk, Oracle};
 use firstseen::{Clock, Durability, IdentityKind, ReadMode, Store, TimeSource, Timestamp, Verdict};
 
+use super::world::World;
 use super::{Rng, id, ids};
 
 pub const SKEW: Duration = Duration::from_secs(60);
-const DIR: &str = "/store";
 
 /// How the store is opened.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +59,7 @@ pub enum End {
 }
 
 pub struct Machine {
-    pub disk: MemoryDisk,
+    pub world: World,
     pub clock: ManualClock,
     pub settings: Settings,
     pub store: Store,
@@ -74,13 +73,17 @@ pub struct Machine {
 
 impl Machine {
     pub fn new(settings: Settings) -> Machine {
-        let disk = MemoryDisk::new();
+        Machine::in_world(World::Memory(MemoryDisk::new()), settings)
+    }
+
+    /// A machine whose store is anywhere.
+    pub fn in_world(world: World, settings: Settings) -> Machine {
         let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
-        let store = open(&disk, &clock, settings);
+        let store = open(&world, &clock, settings);
         let oracle = Oracle::new(settings.window, settings.generations);
         let epoch = clock.wall() - clock.monotonic();
         let mut machine = Machine {
-            disk,
+            world,
             clock,
             settings,
             store,
@@ -173,17 +176,16 @@ impl Machine {
     /// Ends the store and opens what is left, with these settings.
     pub fn reopen(&mut self, end: End, settings: Settings) {
         let before = self.now();
-        let disk = match end {
+        let world = match end {
             End::Close => {
                 self.store.clone().close().unwrap();
-                self.disk.clone()
+                self.world.clone()
             }
-            End::Kill => self.disk.kill(),
-            End::PowerCut(None) => self.disk.crash(),
-            End::PowerCut(Some(seed)) => self.disk.crash_with(seed),
+            End::Kill => self.world.kill(),
+            End::PowerCut(seed) => self.world.power_cut(seed),
         };
-        self.store = open(&disk, &self.clock, settings);
-        self.disk = disk;
+        self.store = open(&world, &self.clock, settings);
+        self.world = world;
         self.epoch = self.clock.wall() - self.clock.monotonic();
         let now = self.store.stats().now;
         let (least, most) = match self.settings.time {
@@ -247,10 +249,9 @@ impl Machine {
     }
 }
 
-pub fn open(disk: &MemoryDisk, clock: &ManualClock, settings: Settings) -> Store {
-    let builder = Store::builder()
-        .storage(Arc::new(disk.clone()))
-        .clock(Arc::new(clock.clone()))
+pub fn open(world: &World, clock: &ManualClock, settings: Settings) -> Store {
+    let builder = world
+        .builder(clock)
         .background(false)
         .future_skew(SKEW)
         .memory_budget(32 << 20)
@@ -261,7 +262,7 @@ pub fn open(disk: &MemoryDisk, clock: &ManualClock, settings: Settings) -> Store
         .durability(settings.durability)
         .time(settings.time)
         .identity(settings.identity);
-    builder.open(DIR).unwrap()
+    builder.open(world.path()).unwrap()
 }
 
 /// One id, for the tests that need no more.

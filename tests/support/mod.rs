@@ -6,9 +6,12 @@
 
 use std::env::var;
 
+pub mod child;
 pub mod disk;
+pub mod files;
 pub mod machine;
 pub mod transactions;
+pub mod world;
 
 /// How many times as long as usual tests are to run.
 pub fn scale() -> u64 {
