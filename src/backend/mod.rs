@@ -29,7 +29,7 @@ mod in_order;
 pub(crate) mod mapped;
 mod open;
 #[cfg(feature = "sled")]
-mod sled;
+pub(crate) mod sled;
 
 use std::fmt;
 use std::path::PathBuf;
