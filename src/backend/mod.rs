@@ -88,6 +88,11 @@ pub(crate) trait Vault: fmt::Debug + Send + Sync {
         1
     }
 
+    /// Bytes that the disk is short of beside that, and beside the log, however little is stored.
+    fn overhead(&self) -> u64 {
+        0
+    }
+
     /// Whether all is in files of its own, which can be read also while the store is open elsewhere.
     fn is_in_files(&self) -> bool {
         true

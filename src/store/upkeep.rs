@@ -280,7 +280,8 @@ impl Upkeep {
         };
         let limit = Core::table_limit(&core.options) as u64;
         let state = 2 * lock(&core.state).memory_bytes() as u64 + self.catalog.reserved();
-        let headroom = 3 * Core::log_limit(&core.options) + limit * 20 + state;
+        let log = 3 * Core::log_limit(&core.options);
+        let headroom = log + limit * 20 + state + core.vault.overhead();
         let runs_most = most.saturating_sub(headroom);
         let active = core.gate.enter().active.generation;
         let manifest = &self.catalog.manifest;

@@ -8,7 +8,7 @@ use crate::setting::{Setting, under_all};
 
 /// Longer than any piece in which a backend keeps values.
 fn long(n: u64) -> Vec<u8> {
-    (0..300_000_u32).map(|i| (i as u64 * (n + 3) >> 5) as u8).collect()
+    (0..300_000_u32).map(|i| ((u64::from(i) * (n + 3)) >> 5) as u8).collect()
 }
 
 fn short(n: u64) -> Vec<u8> {

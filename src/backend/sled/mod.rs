@@ -26,7 +26,7 @@
 //! * *Values of more than about 128 KiB become files that are never synced*, and so do pages, which have
 //!   16 keys whatever those weigh. So no value is longer than [`piece::MAX`].
 //! * *Space is used again, not given back.* Sled writes a log of its own and cleans it when half of a
-//!   512 KiB stretch of it is garbage: a store takes about three times the bytes of its records.
+//!   512 KiB stretch of it is garbage: a store takes three to four times the bytes of its records.
 //!   It moves old bytes with the same weak sync, so a power cut, unlike the death of the process, can
 //!   take what was durable before. Nothing here can mend that; that a run or a stretch of the log is
 //!   gone is noticed, by checksums and by what the manifest lists.

@@ -202,8 +202,15 @@ impl Vault for SledVault {
         Ok(removed)
     }
 
+    /// Under caps of 32, 64 and 128 MiB a store was measured to take 14 MB and 3.1 bytes for each of its
+    /// records and log, at the worst moment.
     fn amplification(&self) -> u64 {
-        3
+        4
+    }
+
+    /// What that is more than the log of the other backend, for which room is kept in any case.
+    fn overhead(&self) -> u64 {
+        4 << 20
     }
 
     fn is_in_files(&self) -> bool {
