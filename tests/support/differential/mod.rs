@@ -53,6 +53,7 @@ pub fn go(settings: [u8; 4], ops: &[Op]) {
     }
     one.finish();
     other.finish();
+    compare(Kind::Close, &mut one, &mut other);
 }
 
 fn compare(kind: Kind, one: &mut Machine, other: &mut Machine) {

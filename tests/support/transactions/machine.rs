@@ -215,7 +215,7 @@ impl Machine {
     }
 
     /// Everything once more, and after a clean end.
-    pub fn finish(mut self) {
+    pub fn finish(&mut self) {
         self.check(true);
         self.reopen(Kind::Close, [0; 3]);
         self.check(true);
