@@ -13,7 +13,7 @@ const OPERATIONS_MAX: usize = 64;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Some((settings, history)) = bytes.split_first_chunk() {
-        let mut history = transactions::ops(history);
+        let mut history = transactions::ops(transactions::IN_MEMORY, history);
         history.truncate(OPERATIONS_MAX);
         transactions::go(*settings, &history);
     }

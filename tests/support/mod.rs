@@ -6,6 +6,9 @@
 
 use std::env::var;
 
+use transactions::{Go, Shares, ops, run};
+
+pub mod differential;
 pub mod disk;
 pub mod machine;
 pub mod transactions;
@@ -30,6 +33,21 @@ pub fn with_seeds(count: u64, test: impl Fn(&mut Rng)) {
         test(&mut Rng::new(seed));
         std::mem::forget(failing);
     }
+}
+
+/// Goes through histories of so many bytes by `count` seeds, or through the one that
+/// `FIRSTSEEN_TEST_HISTORY=HEX` asks for, as a failure prints it.
+pub fn with_histories(count: u64, len: u64, go: Go, shares: Shares) {
+    if let Ok(hex) = var("FIRSTSEEN_TEST_HISTORY") {
+        let digits = |i: usize| u8::from_str_radix(&hex[i..i + 2], 16).expect("bytes in hex");
+        let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(digits).collect();
+        let (settings, history) = bytes.split_first_chunk().expect("four bytes of settings");
+        return go(*settings, &ops(shares, history));
+    }
+    with_seeds(count, |rng| {
+        let bytes: Vec<u8> = (0..len.div_ceil(8)).flat_map(|_| rng.next().to_le_bytes()).collect();
+        run(go, shares, &bytes);
+    });
 }
 
 struct PrintSeed(u64);

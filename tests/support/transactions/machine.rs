@@ -17,10 +17,12 @@ use super::{Kind, Op};
 mod begin;
 mod calls;
 mod crash;
+mod ground;
 mod settings;
 mod settle;
 mod tx;
 
+pub use ground::Ground;
 pub use settings::Settings;
 use tx::{InDoubt, Item, Tx, pick_index};
 
@@ -39,7 +41,7 @@ struct How {
 
 pub struct Machine {
     settings: Settings,
-    disk: MemoryDisk,
+    ground: Ground,
     clock: ManualClock,
     store: Store,
     committed: Committed,
@@ -56,16 +58,18 @@ pub struct Machine {
     last_token: u64,
     serial: u64,
     tracked: Vec<u64>,
+    /// What the store has answered since that was last taken.
+    heard: Vec<String>,
 }
+
 impl Machine {
-    pub fn new(settings: Settings) -> Machine {
-        let disk = MemoryDisk::new();
+    pub fn new(settings: Settings, ground: Ground) -> Machine {
         let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
-        let store = settings.open(&disk, &clock);
+        let store = settings.open(&ground, &clock);
         let committed = Committed::new(Oracle::new(settings.window, settings.generations));
         let mut machine = Machine {
             settings,
-            disk,
+            ground,
             clock,
             store,
             past: vec![committed.clone()],
@@ -79,6 +83,7 @@ impl Machine {
             last_token: 0,
             serial: 0,
             tracked: Vec::new(),
+            heard: Vec::new(),
         };
         machine.now();
         machine
@@ -164,6 +169,7 @@ impl Machine {
             Kind::Wait => {
                 let (n, now) = (u64::from(a) % UNIVERSE, self.now());
                 let verdict = self.store.wait(id(n), Duration::ZERO).unwrap();
+                self.hear(verdict);
                 self.judge(n, verdict, (now, None), false);
             }
             Kind::Seal => {
@@ -179,13 +185,37 @@ impl Machine {
                 let most = [2_048, 64, 64, 1][usize::from(a % 4)];
                 self.clock.advance(self.settings.part(u32::from(b), 128 * most));
             }
-            Kind::Close | Kind::Kill | Kind::PowerCut => self.reopen(kind, [a, b, c]),
+            Kind::InsertTimed => self.insert_timed(a, b, c),
+            Kind::Close
+            | Kind::Kill
+            | Kind::PowerCut
+            | Kind::Checkpoint
+            | Kind::Migrate
+            | Kind::Transfer => self.reopen(kind, [a, b, c]),
         }
         self.check(kind == Kind::PowerCut);
     }
 
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Ids beside the usual ones that are worth a look.
+    pub fn tracked(&self) -> &[u64] {
+        &self.tracked
+    }
+
+    /// What the store has answered since this was asked for last.
+    pub fn take_heard(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.heard)
+    }
+
+    fn hear(&mut self, answer: impl std::fmt::Debug) {
+        self.heard.push(format!("{answer:?}"));
+    }
+
     /// Everything once more, and after a clean end.
-    pub fn finish(mut self) {
+    pub fn finish(&mut self) {
         self.check(true);
         self.reopen(Kind::Close, [0; 3]);
         self.check(true);

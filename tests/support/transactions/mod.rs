@@ -11,10 +11,13 @@ pub mod machine;
 pub mod model;
 mod tell;
 
-use machine::{Machine, Settings};
+use machine::{Ground, Machine, Settings};
 
-/// The kinds of operation, and how often each comes, of 256.
-const KINDS: &[(Kind, u8)] = &[
+/// Kinds of operation, and how often each comes, of 256.
+pub type Shares = &'static [(Kind, u8)];
+
+/// What happens to a store on a disk in memory.
+pub const IN_MEMORY: Shares = &[
     (Kind::Begin, 30),
     (Kind::BeginFrom, 34),
     (Kind::Release, 6),
@@ -74,12 +77,17 @@ pub enum Kind {
     Close,
     Kill,
     PowerCut,
+    InsertTimed,
+    /// The rest is for stores on real files: they go on with a copy of themselves.
+    Checkpoint,
+    Migrate,
+    Transfer,
 }
 
 impl Kind {
-    fn of(byte: u8) -> Kind {
+    fn of(shares: Shares, byte: u8) -> Kind {
         let mut left = u16::from(byte);
-        for &(kind, share) in KINDS {
+        for &(kind, share) in shares {
             match left.checked_sub(share.into()) {
                 None => return kind,
                 Some(rest) => left = rest,
@@ -94,38 +102,44 @@ impl Kind {
 pub struct Op(pub Kind, pub [u8; 3]);
 
 /// The operations that bytes stand for.
-pub fn ops(bytes: &[u8]) -> Vec<Op> {
-    let ops = bytes.chunks_exact(4).map(|op| Op(Kind::of(op[0]), [op[1], op[2], op[3]]));
+pub fn ops(shares: Shares, bytes: &[u8]) -> Vec<Op> {
+    let ops = bytes.chunks_exact(4).map(|op| Op(Kind::of(shares, op[0]), [op[1], op[2], op[3]]));
     ops.collect()
 }
 
 /// Goes through a history; panics where store and model part.
 pub fn go(settings: [u8; 4], ops: &[Op]) {
-    let mut machine = Machine::new(Settings::of(settings));
+    let mut machine = Machine::new(Settings::of(settings), Ground::memory());
     for &op in ops {
         machine.apply(op);
     }
     machine.finish();
 }
 
-/// Goes through a history. If it fails it is made shorter as long as it still does, and told.
-pub fn run(settings: [u8; 4], history: Vec<Op>) {
-    let Err(first) = attempt(settings, &history) else { return };
+/// A way through a history that panics where something is wrong.
+pub type Go = fn([u8; 4], &[Op]);
+
+/// Goes through the history that these bytes are. If it fails it is made shorter as long as it still
+/// does, and told.
+pub fn run(go: Go, shares: Shares, bytes: &[u8]) {
+    let (&settings, history) = bytes.split_first_chunk().expect("four bytes of settings");
+    let history = ops(shares, history);
+    let Err(first) = attempt(go, settings, &history) else { return };
     // Each of the many attempts to come would tell of its own panic.
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
-    let shrunk = shrink(settings, history);
-    let last = attempt(settings, &shrunk).err().unwrap_or(first);
+    let shrunk = shrink(go, settings, history);
+    let last = attempt(go, settings, &shrunk).err().unwrap_or(first);
     panic::set_hook(hook);
     panic!(
         "{last}\nafter {} steps, with {:?}:\n{}",
         shrunk.len(),
         Settings::of(settings),
-        tell::tell(settings, &shrunk)
+        tell::tell(shares, settings, &shrunk)
     );
 }
 
-fn attempt(settings: [u8; 4], ops: &[Op]) -> Result<(), String> {
+fn attempt(go: Go, settings: [u8; 4], ops: &[Op]) -> Result<(), String> {
     catch_unwind(AssertUnwindSafe(|| go(settings, ops))).map_err(|panic| said(&*panic))
 }
 
@@ -135,14 +149,14 @@ fn said(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Leaves out what the failure does not need, in ever smaller parts.
-fn shrink(settings: [u8; 4], mut ops: Vec<Op>) -> Vec<Op> {
+fn shrink(go: Go, settings: [u8; 4], mut ops: Vec<Op>) -> Vec<Op> {
     let mut part = ops.len().div_ceil(2);
     loop {
         let mut at = 0;
         while at < ops.len() {
             let mut fewer = ops.clone();
             fewer.drain(at..(at + part).min(ops.len()));
-            match attempt(settings, &fewer) {
+            match attempt(go, settings, &fewer) {
                 Err(_) => ops = fewer,
                 Ok(()) => at += part,
             }

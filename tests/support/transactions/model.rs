@@ -134,6 +134,13 @@ impl Committed {
         }
     }
 
+    /// What an export takes along: ids, and what is kept with them.
+    pub fn keep_ids_only(&mut self) {
+        self.sources.clear();
+        self.state.clear();
+        self.prepared.clear();
+    }
+
     /// What is kept with an id that is remembered now.
     pub fn kept(&self, n: u64) -> Option<&Kept> {
         match self.oracle.expected(n, self.oracle.now()) {

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::{KINDS, Op};
+use super::{Op, Shares};
 
 /// The operations, and the bytes that `transactions::ops` makes them from.
-pub fn tell(settings: [u8; 4], ops: &[Op]) -> String {
+pub fn tell(shares: Shares, settings: [u8; 4], ops: &[Op]) -> String {
     let mut text = String::new();
     let mut bytes = settings.to_vec();
     for Op(kind, arguments) in ops {
-        let before = KINDS.iter().take_while(|(other, _)| other != kind);
+        let before = shares.iter().take_while(|(other, _)| other != kind);
         bytes.push(before.map(|(_, share)| share).sum());
         bytes.extend(arguments);
         let _ = writeln!(text, "  {kind:?} {arguments:?}");

@@ -80,6 +80,7 @@ impl Machine {
             }
         };
         let claim = claim.unwrap();
+        self.hear((claim.token(), claim.verdicts()));
         assert!(claim.token() > self.last_token, "token {} is not the highest", claim.token());
         self.last_token = claim.token();
         assert_eq!(claim.verdicts().len(), numbers.len());

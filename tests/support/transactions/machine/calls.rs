@@ -48,6 +48,7 @@ impl Machine {
         let done = how.is_multiple_of(2) && !known;
         let resolution = if done { Resolution::Done } else { Resolution::Retry };
         let resolved = self.store.resolve(&ids(&numbers), resolution).unwrap();
+        self.hear(resolved);
         assert_eq!(resolved, unknown.len() as u64, "resolved of {numbers:?}");
         for &n in &unknown {
             self.claims.meet(n);
@@ -76,18 +77,50 @@ impl Machine {
             None => self.store.check_and_insert(&ids(&numbers)),
         };
         let verdicts = verdicts.unwrap();
+        self.hear(&verdicts);
         assert_eq!(verdicts.len(), numbers.len());
         if !numbers.is_empty() {
             self.committed.oracle.advance(moment);
         }
         for (&n, verdict) in numbers.iter().zip(verdicts) {
-            self.judge(n, verdict, (moment, event), true);
-            if verdict.is_new() {
-                self.claims.meet(n);
-                self.committed.kept.remove(&n);
-            }
+            self.inserted(n, verdict, (moment, event));
         }
         self.acknowledged();
+    }
+
+    /// Ids with a time each.
+    pub(super) fn insert_timed(&mut self, a: u8, b: u8, c: u8) {
+        let numbers: Vec<u64> = (0..u64::from(b % 9))
+            .map(|i| (u64::from(a) + i * u64::from(c % 4)) % UNIVERSE)
+            .collect();
+        let wall = self.clock.wall();
+        let time = |i: usize| self.event_time(c.wrapping_mul(i as u8 | 1).rotate_left(i as u32));
+        let times: Vec<_> = (0..numbers.len()).map(|i| time(i).unwrap_or(wall)).collect();
+        let mut verdicts = Vec::new();
+        let moments: Vec<_> = times
+            .iter()
+            .scan(self.now(), |now, &time| {
+                *now = (*now).max(self.moment(Some(time)));
+                Some(*now)
+            })
+            .collect();
+        self.store.check_and_insert_timed_into(&ids(&numbers), &times, &mut verdicts).unwrap();
+        self.hear(&verdicts);
+        assert_eq!(verdicts.len(), numbers.len());
+        for (i, &n) in numbers.iter().enumerate() {
+            self.committed.oracle.advance(moments[i]);
+            self.inserted(n, verdicts[i], (moments[i], Some(times[i])));
+        }
+        self.acknowledged();
+    }
+
+    /// An insertion was told this of an id.
+    fn inserted(&mut self, n: u64, verdict: Verdict, when: (Timestamp, Option<Timestamp>)) {
+        self.judge(n, verdict, when, true);
+        if verdict.is_new() {
+            self.claims.meet(n);
+            self.committed.kept.remove(&n);
+        }
     }
 
     pub(super) fn forget(&mut self, a: u8, b: u8) {
@@ -96,6 +129,7 @@ impl Machine {
             (0..1 + u64::from(b % 3)).map(|i| (u64::from(a) + i * 7) % UNIVERSE).collect();
         let numbers: Vec<u64> = numbers.into_iter().collect();
         let forgotten = self.store.forget(&ids(&numbers)).unwrap();
+        self.hear(forgotten);
         let (least, most) = self.committed.oracle.forget(&numbers);
         assert!((least..=most).contains(&forgotten), "forgot {forgotten}, not {least}..={most}");
         // Later than what was kept with an id that was let in again, which is later than the forgetting

@@ -5,24 +5,19 @@ use super::*;
 impl Machine {
     pub(super) fn reopen(&mut self, kind: Kind, seed: [u8; 3]) {
         self.now();
-        let seed = u64::from(u32::from_le_bytes([seed[0], seed[1], seed[2], 0]));
-        let disk = match kind {
-            Kind::Close => {
-                self.store.clone().close().unwrap();
-                self.disk.clone()
-            }
-            Kind::Kill => self.disk.kill(),
-            _ if seed % 3 == 0 => self.disk.crash(),
-            _ => self.disk.crash_with(seed),
-        };
+        let ground = self.ground.after(&self.store, kind, seed, &mut self.heard);
         // They go on for a moment, on a disk that nobody reads again.
         self.open.clear();
         self.handles.clear();
         self.in_doubt.clear();
         self.sources.clear();
         self.frontier.clear();
-        self.store = self.settings.open(&disk, &self.clock);
-        self.disk = disk;
+        self.store = self.settings.open(&ground, &self.clock);
+        self.ground = ground;
+        if kind == Kind::Transfer {
+            self.committed.keep_ids_only();
+            self.last_token = 0;
+        }
         if kind == Kind::PowerCut {
             self.find_past();
         } else {

@@ -38,9 +38,9 @@ impl Settings {
         whole(self.window * parts / of)
     }
 
-    pub fn open(&self, disk: &MemoryDisk, clock: &ManualClock) -> Store {
-        let builder = Store::builder()
-            .storage(Arc::new(disk.clone()))
+    pub fn open(&self, ground: &Ground, clock: &ManualClock) -> Store {
+        let builder = ground
+            .builder()
             .clock(Arc::new(clock.clone()))
             .background(false)
             .future_skew(SKEW)
@@ -57,7 +57,7 @@ impl Settings {
             Some(lease) => builder.lease(lease),
             None => builder,
         };
-        builder.open("/store").unwrap()
+        builder.open(ground.dir()).unwrap()
     }
 }
 

@@ -46,6 +46,7 @@ impl Machine {
         let (kept, changes) = (tx.kept_ids(), self.changes(&tx, &left));
         let refusals = self.committed.refusals(&changes);
         let result = claim.commit();
+        self.hear(result.as_ref().err());
         if self.assert_refused(&tx, &refusals, result.as_ref().err()) {
             return self.refused(&tx, at, result.is_err_and(|e| matches!(e, Error::Refused(_))));
         }
@@ -98,6 +99,7 @@ impl Machine {
             false => self.committed.refusals(&changes),
         };
         let result = claim.prepare(&token);
+        self.hear(result.as_ref().err());
         if self.assert_refused(&tx, &refusals, result.as_ref().err()) {
             let by_state = matches!(result, Err(Error::Refused(_)));
             return self.refused(&tx, time, by_state);
