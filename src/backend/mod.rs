@@ -27,7 +27,7 @@
 mod in_order;
 pub(crate) mod mapped;
 #[cfg(feature = "sled")]
-mod sled;
+pub(crate) mod sled;
 
 use std::fmt;
 use std::io;

@@ -12,6 +12,7 @@
 //! | `sink` | ascending records in, one durable run out |
 //! | `sealed`, `in_order` | a run as the front sees it |
 //! | `verify` | reads every key and reports every damage |
+//! | `door` | what the fuzz targets reach of all that |
 //!
 //! The bytes are described in `docs/FORMAT-sled.md`.
 //!
@@ -35,6 +36,8 @@
 
 mod block;
 mod database;
+#[cfg(feature = "testing")]
+pub mod door;
 mod filter;
 mod header;
 mod in_order;

@@ -8,6 +8,8 @@ use std::path::Path;
 
 mod commit;
 
+#[cfg(all(feature = "sled", feature = "testing"))]
+pub use crate::backend::sled::door as sled;
 pub use commit::{PlainCommit, PlainItem, PlainState, reseal_state};
 
 use crate::error::{Corruption, Result};
