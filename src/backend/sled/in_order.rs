@@ -35,8 +35,9 @@ impl<'a> BlocksInOrder<'a> {
         BlocksInOrder { run, iter: None, from, last: None, next: None, ended: false }
     }
 
-    /// An iterator that begins with the block in which `from` would stand.
-    fn start(&self) -> Result<Iter> {
+    /// An iterator that begins with the block in which `from` would stand. If all blocks begin behind it
+    /// that is the run's first.
+    fn start(&mut self) -> Result<Iter> {
         let (run, number) = (self.run, self.run.header.number);
         let first = keys::records(number, Fingerprint::default());
         let last = keys::records(number, Fingerprint::from_u128(u128::MAX));
@@ -44,6 +45,9 @@ impl<'a> BlocksInOrder<'a> {
             let below = keys::records(number, self.from);
             run.tree.range(first.clone()..=below).next_back().transpose()
         })?;
+        if before.is_none() {
+            self.next = Some(run.header.first);
+        }
         let begin = before.map_or(first, |(key, _)| key.to_vec());
         Ok(run.tree.range(begin..=last))
     }
@@ -58,9 +62,6 @@ impl<'a> BlocksInOrder<'a> {
         let Some((key, value)) = found else {
             return match self.next {
                 Some(next) if next != END => Err(run.lost("block of records", next)),
-                None if self.from <= run.header.first && run.header.records > 0 => {
-                    Err(run.lost("block of records", run.header.first))
-                }
                 _ => Ok(false),
             };
         };
@@ -113,11 +114,15 @@ impl<'a> EntriesInOrder<'a> {
         EntriesInOrder { run, iter: None, ahead: None, after, decoded, next: None, ended: false }
     }
 
-    /// An iterator that begins with the piece in which the first of the entries would stand.
-    fn start(&self) -> Result<Iter> {
+    /// An iterator that begins with the piece in which the first of the entries would stand. If all begin
+    /// behind it that is the run's first.
+    fn start(&mut self) -> Result<Iter> {
         let (run, number) = (self.run, self.run.header.number);
-        let after = self.after.unwrap_or_default();
-        let begin = run.values_of(after)?.map_or_else(Fingerprint::default, |(first, _)| first);
+        let before = run.values_of(self.after.unwrap_or_default())?;
+        if before.is_none() {
+            self.next = Some(run.header.first_value);
+        }
+        let begin = before.map_or_else(Fingerprint::default, |(first, _)| first);
         let last = keys::values(number, Fingerprint::from_u128(u128::MAX), u16::MAX);
         Ok(run.tree.range(keys::values(number, begin, 0)..=last))
     }

@@ -184,6 +184,28 @@ fn a_key_that_is_lost_or_changed_is_noticed() {
     check(&*vault.open_run(&entry).unwrap(), &records);
 }
 
+/// Who reads in order, as a merge does, is not told less than the run has.
+#[test]
+fn a_front_that_is_lost_is_not_passed_over() {
+    let (_dir, vault) = vault();
+    let records = records(0, 600);
+    let entry = write(&vault, target(1, 1, 600), &records).entry();
+    let database = vault.database().unwrap();
+    let tree = database.db.open_tree(super::keys::generation(1)).unwrap();
+    let first = records[0].0;
+    tree.remove(super::keys::records(1, first)).unwrap().unwrap();
+    tree.remove(super::keys::values(1, first, 0)).unwrap().unwrap();
+    let run = vault.open_run(&entry).unwrap();
+    for from in [0, records[1].0.hi] {
+        let read = run.in_order_from(from).next().unwrap();
+        assert!(matches!(read, Err(Error::Corrupt(_))), "from {from:#x}: {read:?}");
+    }
+    for after in [None, Some(first)] {
+        let read = run.values_after(after).next().unwrap();
+        assert!(matches!(read, Err(Error::Corrupt(_))), "after {after:?}: {read:?}");
+    }
+}
+
 fn content(file: &dyn File) -> Vec<u8> {
     let mut bytes = vec![0; file.len().unwrap() as usize];
     read_exact_at(file, &mut bytes, 0).unwrap();
