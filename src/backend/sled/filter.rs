@@ -24,19 +24,32 @@ pub(super) struct RunFilter {
 impl RunFilter {
     /// An empty filter for about `expected` records.
     pub(super) fn for_records(expected: u64) -> Result<RunFilter> {
-        RunFilter::of_blocks(blocks_for(expected, BITS))
+        let blocks = blocks_for(expected, BITS);
+        let count = usize::try_from(blocks).map_err(too_many)?;
+        let mut filter = Vec::new();
+        filter.try_reserve_exact(count).map_err(too_many)?;
+        filter.resize(count, Block::default());
+        Ok(RunFilter { blocks: filter.into_boxed_slice() })
     }
 
-    /// An empty filter of so many blocks.
-    pub(super) fn of_blocks(blocks: u64) -> Result<RunFilter> {
-        let too_many = |text: String| {
-            let why = std::io::Error::new(std::io::ErrorKind::OutOfMemory, text);
-            Error::io("allocate a filter for", std::path::Path::new("a run in sled"), why)
-        };
-        let count = usize::try_from(blocks).map_err(|e| too_many(e.to_string()))?;
-        let mut filter = Vec::new();
-        filter.try_reserve_exact(count).map_err(|e| too_many(e.to_string()))?;
-        filter.resize(count, Block::default());
+    /// A filter of so many blocks, out of its pieces: `fetch` is told which one, and how many bytes that
+    /// has. Memory is taken as they come, for the number may be wrong.
+    pub(super) fn load(
+        blocks: u64,
+        mut fetch: impl FnMut(u32, usize) -> Result<Vec<u8>>,
+    ) -> Result<RunFilter> {
+        let mut filter: Vec<Block> = Vec::new();
+        while (filter.len() as u64) < blocks {
+            let count = (blocks - filter.len() as u64).min(PIECE as u64) as usize;
+            let piece = fetch((filter.len() / PIECE) as u32, count * BLOCK)?;
+            assert_eq!(piece.len(), count * BLOCK, "a piece of the length that was asked for");
+            filter.try_reserve(count).map_err(too_many)?;
+            filter.extend(piece.as_chunks::<BLOCK>().0.iter().map(|bytes| {
+                let mut block = Block::default();
+                *block.bytes_mut() = *bytes;
+                block
+            }));
+        }
         Ok(RunFilter { blocks: filter.into_boxed_slice() })
     }
 
@@ -73,24 +86,11 @@ impl RunFilter {
             bytes
         })
     }
+}
 
-    /// Takes over piece `index`. `false` if its length is not that of one.
-    pub(super) fn put(&mut self, index: usize, piece: &[u8]) -> bool {
-        let Some(blocks) = self.blocks.chunks_mut(PIECE).nth(index) else {
-            return false;
-        };
-        let (bytes, rest) = piece.as_chunks::<BLOCK>();
-        if bytes.len() != blocks.len() || !rest.is_empty() {
-            return false;
-        }
-        blocks.iter_mut().zip(bytes).for_each(|(block, bytes)| *block.bytes_mut() = *bytes);
-        true
-    }
-
-    /// How many pieces it has.
-    pub(super) fn piece_count(&self) -> u64 {
-        self.blocks().div_ceil(PIECE as u64)
-    }
+fn too_many(why: impl ToString) -> Error {
+    let why = std::io::Error::new(std::io::ErrorKind::OutOfMemory, why.to_string());
+    Error::io("allocate a filter for", std::path::Path::new("a run in sled"), why)
 }
 
 #[cfg(test)]
@@ -106,17 +106,25 @@ mod tests {
         let ids: Vec<_> = (0..5_000).map(id).collect();
         let mut filter = RunFilter::for_records(5_000).unwrap();
         ids.iter().for_each(|&id| filter.insert(id));
-        let mut again = RunFilter::of_blocks(filter.blocks()).unwrap();
         let pieces: Vec<_> = filter.pieces().collect();
-        assert_eq!(pieces.len() as u64, filter.piece_count());
-        for (index, piece) in pieces.iter().enumerate() {
-            assert!(piece.len() + piece::SUM <= piece::MAX);
-            assert!(!again.put(index, &piece[1..]));
-            assert!(again.put(index, piece));
-        }
-        assert!(!again.put(pieces.len(), &pieces[0]));
+        assert!(pieces.iter().all(|piece| piece.len() + piece::SUM <= piece::MAX));
+        let fetch = |index: u32, len: usize| {
+            assert_eq!(pieces[index as usize].len(), len);
+            Ok(pieces[index as usize].clone())
+        };
+        let again = RunFilter::load(filter.blocks(), fetch).unwrap();
         assert!(ids.iter().all(|&id| again.may_contain(id)));
         let absent = (5_000..10_000).map(id);
         assert!(absent.filter(|&id| again.may_contain(id)).count() < 250);
+    }
+
+    /// A header can say any number; 2^50 blocks would be 64 PiB.
+    #[test]
+    fn pieces_that_are_missing_take_no_memory() {
+        let fetch = |index: u32, len: usize| match index {
+            0..3 => Ok(vec![0; len]),
+            _ => Err(Error::Closed),
+        };
+        assert!(matches!(RunFilter::load(1 << 50, fetch), Err(Error::Closed)));
     }
 }

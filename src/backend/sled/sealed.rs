@@ -65,17 +65,17 @@ impl SledRun {
                 return Err(damaged(Flaw::new(0, what, format!("that of run {number}"), found)));
             }
         };
-        let mut filter = RunFilter::of_blocks(header.filter_blocks.min(most_blocks(&header)))?;
-        for index in 0..filter.piece_count() {
-            let key = keys::filter(number, index as u32);
-            let what = "filter of a run in sled";
+        let filter = RunFilter::load(header.filter_blocks, |index, len| {
+            let (key, what) = (keys::filter(number, index), "filter of a run in sled");
             let value = database.ask("read", || tree.get(&key))?.unwrap_or_default();
-            let bytes = piece::open(salt, &key, &value, what).map_err(damaged)?;
-            if !filter.put(index as usize, bytes) {
-                let found = format!("{} bytes", bytes.len());
-                return Err(damaged(Flaw::new(0, what, "a piece of 64 blocks", found)));
+            match piece::open(salt, &key, &value, what).map_err(damaged)? {
+                bytes if bytes.len() == len => Ok(bytes.to_vec()),
+                bytes => {
+                    let expected = format!("a piece of {len} bytes");
+                    Err(damaged(Flaw::new(0, what, expected, format!("{} bytes", bytes.len()))))
+                }
             }
-        }
+        })?;
         Ok(Some(SledRun { database, tree, salt, header, filter }))
     }
 
@@ -128,11 +128,6 @@ impl SledRun {
         }
         split_next(bytes).map_err(|flaw| self.damaged(flaw))
     }
-}
-
-/// The most blocks that the filter of a run can have that takes so many bytes.
-fn most_blocks(header: &Header) -> u64 {
-    (header.record_bytes / crate::format::run::BLOCK as u64).max(1)
 }
 
 impl Sealed for SledRun {
