@@ -66,7 +66,7 @@ impl Header {
             return Some(Err(found));
         }
         let word = |i: usize| u64_at(bytes, 8 + 8 * i);
-        let sound = bytes.len() == BYTES && word(3) > 0 && word(8) > 0;
+        let sound = bytes.len() == BYTES && bytes[6..8] == [0; 2] && word(3) > 0 && word(8) > 0;
         sound.then(|| {
             Ok(Header {
                 number: word(0),
@@ -121,5 +121,10 @@ mod tests {
             assert!(!matches!(Header::decode(&bytes[..len]), Some(Ok(_))));
         }
         assert_eq!(Header::decode(&[2, 0, 0, 0]), Some(Err(2)));
+        for at in 6..8 {
+            let mut changed = bytes.clone();
+            changed[at] = 1;
+            assert_eq!(Header::decode(&changed), None, "byte {at} has no meaning yet");
+        }
     }
 }

@@ -22,7 +22,8 @@ pub(super) fn generation(number: u64) -> String {
 
 /// The generation whose tree has this name.
 pub(super) fn parse_generation(name: &[u8]) -> Option<u64> {
-    std::str::from_utf8(name).ok()?.strip_prefix(GENERATION)?.parse().ok()
+    let number = std::str::from_utf8(name).ok()?.strip_prefix(GENERATION)?.parse().ok()?;
+    (generation(number).as_bytes() == name).then_some(number)
 }
 
 /// The key of the piece of a segment that stands at `offset`.
@@ -152,5 +153,8 @@ mod tests {
         assert_eq!(parse_values(3, &records(3, id)), None);
         assert_eq!(parse_generation(generation(12).as_bytes()), Some(12));
         assert_eq!(parse_generation(LOG.as_bytes()), None);
+        for other in ["generation/+00000000012", "generation/12", "generation/0000000000012"] {
+            assert_eq!(parse_generation(other.as_bytes()), None, "{other}");
+        }
     }
 }
