@@ -132,10 +132,8 @@ fn block(records: &[Record], next: u128, change: &Change) {
 
 /// An error from bytes is one of the kinds that say so.
 fn typed(error: &Error) {
-    let typed = matches!(
-        error,
-        Error::Corrupt(_) | Error::Version { .. } | Error::WindowIncomplete { .. }
-    );
+    let typed =
+        matches!(error, Error::Corrupt(_) | Error::Version { .. } | Error::WindowIncomplete { .. });
     assert!(typed, "{error:?}");
 }
 
@@ -179,12 +177,7 @@ fn run(
 }
 
 /// `exact`: what is read is what was written, or an error; nothing is damaged if it is true.
-fn read(
-    run: &ShelvedRun,
-    records: &[Record],
-    values: &[(u128, PlainValue)],
-    exact: Option<bool>,
-) {
+fn read(run: &ShelvedRun, records: &[Record], values: &[(u128, PlainValue)], exact: Option<bool>) {
     let ((read, end), (kept, kept_end)) = (run.records(), run.values());
     let flaws = run.verify().expect("a medium without faults");
     if let Some(whole) = exact {

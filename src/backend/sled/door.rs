@@ -77,8 +77,7 @@ pub fn read_header(content: &[u8]) -> Option<Vec<u8>> {
 pub fn read_key(run: u64, key: &[u8]) -> Vec<Vec<u8>> {
     let log = keys::parse_log(key).map(|(segment, offset)| keys::log(segment, offset).to_vec());
     let records = keys::parse_records(run, key).map(|first| keys::records(run, first));
-    let values =
-        keys::parse_values(run, key).map(|(first, index)| keys::values(run, first, index));
+    let values = keys::parse_values(run, key).map(|(first, index)| keys::values(run, first, index));
     let generation = keys::parse_generation(key).map(|n| keys::generation(n).into_bytes());
     [log, records, values, generation].into_iter().flatten().collect()
 }
