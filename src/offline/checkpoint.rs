@@ -25,9 +25,6 @@ use crate::format::superblock::Superblock;
 use crate::store::layout::{backend_of, read_manifest};
 use crate::sys::{File, Storage};
 
-/// Bytes that are copied at once.
-pub(super) const CHUNK: u64 = 1 << 20;
-
 /// How a copy is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum How {

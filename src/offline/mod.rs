@@ -46,6 +46,7 @@
 mod checkpoint;
 mod dest;
 mod dump;
+mod held;
 mod inspect;
 mod log;
 mod open_store;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::checkpoint::{How, copy_snapshot};
+use super::held::snapshot_through;
 use super::snapshot::Snapshot;
 use super::transfer::export_snapshot;
 use crate::error::Result;
@@ -84,7 +85,8 @@ impl Core {
         }
         let upkeep = lock(&self.upkeep);
         self.check_usable()?;
-        let snapshot = Snapshot::through(Some(&*self.vault), &*self.options.storage, &self.dir)?;
+        let snapshot = snapshot_through(Some(&*self.vault), &*self.options.storage, &self.dir)?;
+        snapshot.check_complete()?;
         Ok(Some((snapshot, upkeep)))
     }
 }

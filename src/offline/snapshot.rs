@@ -5,30 +5,28 @@
 //! starts over. Once a file is open its removal does no harm, and what is in it stays: runs are
 //! immutable, and segments only grow.
 //!
-//! What is in a database cannot be read beside its owner: there the snapshot takes the store's lock, or
-//! is taken by the owner itself.
+//! What is in a database cannot be read beside its owner: see `held`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::held::Held;
+use crate::backend::Sealed;
 use crate::backend::mapped::{check_run, check_values, list_segments};
-use crate::backend::{Place, Sealed, Vault, check_backend, open_vault};
 use crate::config::Backend;
 use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::superblock::Superblock;
 use crate::format::{self, StoreId, names};
-use crate::run::{ReadMode, Run, Values};
+use crate::run::{Run, Values};
 use crate::state::State;
 use crate::store::catalog::read_whole;
-use crate::store::layout::{NEVER_USED, backend_of, read_manifest, read_store};
-use crate::sys::{File, Lock, Storage, disk};
+use crate::store::layout::{backend_of, read_manifest, read_store};
+use crate::sys::{File, Storage};
 
 /// How often one starts over before giving up. Manifests are written some times a second at most,
 /// and files are opened in less than a millisecond.
 const TRIES: usize = 64;
-/// What a database's cache may take its share of.
-const MEMORY: u64 = 256 << 20;
 
 /// A run of a store.
 #[derive(Debug)]
@@ -102,27 +100,18 @@ pub(super) struct Snapshot {
     pub(super) held: Option<Held>,
 }
 
-/// A vault that was opened for the snapshot, under the lock of its store.
-#[derive(Debug)]
-pub(super) struct Held {
-    /// None of a store that was never used: its process died before it had made one.
-    vault: Option<Arc<dyn Vault>>,
-    _lock: Box<dyn Lock>,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.vault.iter().for_each(|vault| vault.close());
-    }
-}
-
 impl Snapshot {
     /// A snapshot of a store of which nothing is missing.
     pub(super) fn take(storage: &dyn Storage, dir: &Path) -> Result<Snapshot> {
         let snapshot = Snapshot::take_as_is(storage, dir)?;
-        match snapshot.files.missing.first() {
+        snapshot.check_complete().map(|()| snapshot)
+    }
+
+    /// Refuses what lacks something.
+    pub(super) fn check_complete(&self) -> Result<()> {
+        match self.files.missing.first() {
             Some(missing) => Err(Error::WindowIncomplete { missing: missing.clone() }),
-            None => Ok(snapshot),
+            None => Ok(()),
         }
     }
 
@@ -131,9 +120,7 @@ impl Snapshot {
         check_is_store(storage, dir)?;
         let (superblock, _) = read_store(storage, dir)?;
         if backend_of(&superblock)? != Backend::Mapped {
-            let held = Held::open(storage, dir, &superblock)?;
-            let snapshot = Snapshot::through(held.vault.as_deref(), storage, dir)?;
-            return Ok(Snapshot { held: Some(held), ..snapshot });
+            return Held::open(storage, dir, &superblock)?.into_snapshot(storage, dir);
         }
         for _ in 0..TRIES {
             let (superblock, manifest) = read_store(storage, dir)?;
@@ -151,42 +138,6 @@ impl Snapshot {
             "the store in {} changes faster than it can be read; call again",
             dir.display()
         )))
-    }
-
-    /// A snapshot of a store by way of its vault, if it has one. Nothing is sealed, merged or expired meanwhile.
-    pub(super) fn through(
-        vault: Option<&dyn Vault>,
-        storage: &dyn Storage,
-        dir: &Path,
-    ) -> Result<Snapshot> {
-        let (superblock, manifest) = read_store(storage, dir)?;
-        let mut files = Files::default();
-        let Some(vault) = vault else {
-            return Ok(Snapshot { superblock, manifest, files, held: None });
-        };
-        for &entry in &manifest.runs {
-            match vault.open_run(&entry) {
-                Ok(run) => files.runs.push(RunSource::Open(run)),
-                Err(Error::WindowIncomplete { missing }) => files.missing.push(missing),
-                Err(error) => files.runs.push(RunSource::Broken(entry, error)),
-            }
-        }
-        if manifest.state != 0 {
-            files.open_state(storage, dir, manifest.state)?;
-        }
-        let listed = vault.segments(manifest.first_segment)?;
-        let last = listed.last().copied().unwrap_or(0).max(manifest.last_segment);
-        for number in manifest.first_segment..=last {
-            let path = vault.segment_path(number);
-            match listed.binary_search(&number) {
-                Ok(_) => {
-                    let file = vault.open_segment(number)?;
-                    files.segments.push(SegmentFile { number, path, file });
-                }
-                Err(_) => files.missing.push(path),
-            }
-        }
-        Ok(Snapshot { superblock, manifest, files, held: None })
     }
 
     /// The state that the log is to be replayed over.
@@ -288,7 +239,12 @@ impl Files {
         Ok(file.map(|file| ValuesFile { number, entry, path, file }))
     }
 
-    fn open_state(&mut self, storage: &dyn Storage, dir: &Path, number: u64) -> Result<()> {
+    pub(super) fn open_state(
+        &mut self,
+        storage: &dyn Storage,
+        dir: &Path,
+        number: u64,
+    ) -> Result<()> {
         let path = names::state(dir, number);
         match open_if_there(storage, &path)? {
             Some(file) => self.states.push(StateFile { number, path, file }),
@@ -317,31 +273,6 @@ impl StateFile {
             self.number,
             &self.path,
         )?))
-    }
-}
-
-impl Held {
-    fn open(storage: &dyn Storage, dir: &Path, superblock: &Superblock) -> Result<Held> {
-        let backend = backend_of(superblock)?;
-        check_backend(backend, storage)?;
-        let path = dir.join(names::LOCK);
-        let lock = storage.lock(&path).map_err(|e| Error::io("lock", &path, e))?;
-        let lock = lock.ok_or_else(|| Error::Locked {
-            path: dir.to_path_buf(),
-            holder: disk::holder(&path),
-        })?;
-        if read_manifest(storage, dir, &superblock.store)?.sequence == NEVER_USED {
-            return Ok(Held { vault: None, _lock: lock });
-        }
-        let storage: Arc<dyn Storage> = Arc::new(disk::Disk);
-        let place = Place {
-            storage: &storage,
-            dir,
-            store: superblock.store,
-            read_mode: ReadMode::Positioned,
-            memory_budget: MEMORY,
-        };
-        Ok(Held { vault: Some(open_vault(backend, &place, false)?), _lock: lock })
     }
 }
 

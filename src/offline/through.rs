@@ -6,7 +6,6 @@
 
 use std::path::Path;
 
-use super::checkpoint::CHUNK;
 use super::dest::Dest;
 use super::log::Part;
 use super::snapshot::RunSource;
@@ -16,6 +15,9 @@ use crate::error::{Error, Result};
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::superblock::Superblock;
 use crate::sys::{File, read_exact_at, write_all_at};
+
+/// Bytes that are copied at once.
+const CHUNK: u64 = 1 << 20;
 
 /// Copies all runs, and what was measured of the log, and lists them in `manifest`.
 pub(super) fn copy_through(

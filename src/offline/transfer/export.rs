@@ -30,9 +30,6 @@ pub(crate) fn export_in(storage: &dyn Storage, dir: &Path, out: &mut dyn Write) 
 
 /// Writes what a snapshot was taken of.
 pub(crate) fn export_snapshot(mut snapshot: Snapshot, out: &mut dyn Write) -> Result<u64> {
-    if let Some(missing) = snapshot.files.missing.first() {
-        return Err(Error::WindowIncomplete { missing: missing.clone() });
-    }
     let parts = parts(&mut snapshot)?;
     let survey = Survey::new(&snapshot.manifest).with_values().read(&parts)?;
     let forgotten = survey.forgotten_entries();
