@@ -239,6 +239,7 @@
 //! |---|---|---|
 //! | `cli` | yes | the `firstseen` command and its dependencies; a library does not need it |
 //! | `metrics` | no | the counters of [`Stats`], exported through the `metrics` facade |
+//! | `sled` | no | [`Backend::Sled`]: log and runs in a database of sled 0.34, in place of files |
 //! | `testing` | no | doors for this crate's own tests and benches; no part of the interface |
 
 mod backend;
