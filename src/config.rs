@@ -87,6 +87,7 @@ impl FromStr for TimeSource {
 /// Verdicts, windows, claims, commits and errors are the same; what differs, and why, is in
 /// `docs/backends.md` of the repository.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Backend {
     /// In files of its own, written once and read through mappings. The fast one.
     #[default]

@@ -192,7 +192,7 @@ fn superblock(damage: &Damage) {
 
 fn manifest(damage: &Damage) {
     let manifest = PlainManifest {
-        head: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+        head: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
         options: [8, 1],
         generations: vec![[1, 2, 3]; 2],
         runs: vec![[4, 5, 6, 7, 8]; 3],

@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 #[derive(Debug, Arbitrary)]
 struct Input {
-    head: [u64; 10],
+    head: [u64; 11],
     options: [u32; 2],
     generations: Vec<[u64; 3]>,
     runs: Vec<[u64; 5]>,

@@ -11,7 +11,7 @@ use crate::time::{Ticks, Timestamp};
 /// First bytes of the file.
 pub(crate) const MAGIC: &[u8; 8] = b"FSMANIF\0";
 
-const HEADER: usize = 128;
+const HEADER: usize = 136;
 const GENERATION: usize = 24;
 const RUN: usize = 40;
 const FORGOTTEN: usize = 32;
@@ -78,6 +78,9 @@ pub(crate) struct Manifest {
     /// The highest number of a segment that existed when the manifest was written; lower than
     /// `first_segment` if there was none.
     pub(crate) last_segment: u64,
+    /// How many bytes of that segment were durable then; 0 if that was not known. What is shorter now has
+    /// lost some.
+    pub(crate) last_len: u64,
     /// The number of the next run.
     pub(crate) next_run: u64,
     /// The number of the next generation.
@@ -95,6 +98,13 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
+    /// Notes the highest segment, and how much of it is durable. Where that is not known, what was known
+    /// of the same segment still holds.
+    pub(crate) fn set_last_segment(&mut self, number: u64, durable: Option<u64>) {
+        let before = if number == self.last_segment { self.last_len } else { 0 };
+        (self.last_segment, self.last_len) = (number, durable.unwrap_or(before).max(before));
+    }
+
     /// The bytes of the file.
     pub(crate) fn encode(&self, store: &StoreId) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.encoded_len());
@@ -106,7 +116,7 @@ impl Manifest {
         put(&[self.high_water.as_micros(), self.complete_since.as_micros()]);
         put(&[self.first_segment, self.next_run, self.next_generation]);
         put(&[count(self.generations.len()), count(self.runs.len()), count(self.forgotten.len())]);
-        put(&[self.last_segment, self.state, self.next_fence]);
+        put(&[self.last_segment, self.state, self.next_fence, self.last_len]);
         for g in &self.generations {
             put(&[g.number, g.ticks.base.as_micros(), g.ticks.micros]);
         }
@@ -181,6 +191,7 @@ fn decode_lists(bytes: &[u8], word: &dyn Fn(usize) -> u64) -> Manifest {
         complete_since: time(word(5)),
         first_segment: word(6),
         last_segment: word(12),
+        last_len: word(15),
         state: word(13),
         next_fence: word(14),
         next_run: word(7),
@@ -228,6 +239,7 @@ mod tests {
             complete_since: Timestamp::from_secs(2),
             first_segment: 11,
             last_segment: 14,
+            last_len: 4_096,
             state: 9,
             next_fence: 77,
             next_run: 12,

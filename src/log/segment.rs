@@ -64,6 +64,11 @@ impl Segment {
         self.tail.load(Ordering::Relaxed)
     }
 
+    /// How much of its content is durable.
+    pub(crate) fn synced_len(&self) -> u64 {
+        self.synced.load(Ordering::Relaxed)
+    }
+
     /// Bytes that it takes on the disk.
     pub(crate) fn allocated(&self) -> u64 {
         *lock(&self.allocated)

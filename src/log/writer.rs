@@ -162,6 +162,16 @@ impl Log {
         self.changed.notify_all();
     }
 
+    /// Lets go of all segments, so that whatever keeps them can be closed. Nothing is staged any more.
+    pub(crate) fn let_go(&self) {
+        let mut state = lock(&self.state);
+        while state.leading {
+            state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        state.pending.clear();
+        state.dirty.clear();
+    }
+
     /// What was done so far.
     pub(crate) fn stats(&self) -> LogStats {
         lock(&self.state).stats

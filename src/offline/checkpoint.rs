@@ -89,8 +89,11 @@ pub(crate) fn copy_snapshot(
     } else {
         copy_through(files.runs, &parts, &superblock, &mut manifest, &dest)?;
     }
-    manifest.last_segment =
-        parts.last().map_or(manifest.first_segment.saturating_sub(1), |part| part.header.number);
+    // What was copied is durable when the manifest is.
+    (manifest.last_segment, manifest.last_len) = match parts.last() {
+        Some(part) => (part.header.number, part.tail.end),
+        None => (manifest.first_segment.saturating_sub(1), 0),
+    };
     dest.finish(&superblock, manifest)
 }
 

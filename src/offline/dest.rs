@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::held::MEMORY;
 use crate::backend::{Place, Vault, check_backend, open_vault, remove_vault};
 use crate::config::Backend;
 use crate::error::{Error, Result};
@@ -12,9 +13,6 @@ use crate::format::{StoreId, names};
 use crate::run::ReadMode;
 use crate::store::catalog::{Catalog, write_file};
 use crate::sys::{Lock, Storage, disk};
-
-/// What a database's cache may take its share of while a store is built.
-const MEMORY: u64 = 256 << 20;
 
 /// See the module documentation.
 ///

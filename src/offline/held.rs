@@ -16,7 +16,7 @@ use crate::store::layout::{NEVER_USED, backend_of, read_manifest, read_store};
 use crate::sys::{Lock, Storage, disk};
 
 /// What a database's cache may take its share of.
-const MEMORY: u64 = 256 << 20;
+pub(super) const MEMORY: u64 = 256 << 20;
 
 /// A vault that was opened for the snapshot, under the lock of its store.
 #[derive(Debug)]

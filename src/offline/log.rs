@@ -50,13 +50,14 @@ pub(super) fn parts(snapshot: &mut Snapshot) -> Result<Vec<Part>> {
         .map(|s| read_segment_header(&*s.file, &s.path, store, s.number))
         .collect::<Result<_>>()?;
     let mut parts: Vec<Part> = Vec::new();
-    let mut chain = Chain::new(store);
+    let mut chain = Chain::new(store, Some(&snapshot.manifest));
     for (segment, header) in segments.into_iter().zip(headers) {
         let SegmentFile { number, path, file } = segment;
         let Some(header) = chain.follow(&*file, &path, number, header)? else {
             break;
         };
         let tail = measure(&*file, &path, header.salt())?;
+        chain.check_end(&path, number, tail)?;
         chain.push(number, Some(tail));
         parts.push(Part { path, file, header, tail });
     }

@@ -12,11 +12,13 @@
 //! | [`export`], [`import`] | a store as a stream of bytes |
 //!
 //! No function takes the store's lock, and none changes anything in the folder it reads; all work
-//! also while another process writes to the store. But for stores in a database
-//! ([`Backend::Sled`](crate::Backend)): those can be read by one process at a time, so there all functions
-//! take the lock, and sled may tidy its files when they open it. What they see is the store at one moment between
+//! also while another process writes to the store. What they see is the store at one moment between
 //! call and return, with everything that was acknowledged before the call and was *written*: see
 //! [`Durability`](crate::Durability) for when that is.
+//!
+//! Not so for a store in a database ([`Backend::Sled`](crate::Backend)). One process at a time can read it, so
+//! all functions take the lock. And opening it is an opening of sled: it tidies its files, and **cuts off what it
+//! takes for torn**, also where that is damage. To look into a damaged one, look into a copy of the folder.
 //!
 //! # What is not promised
 //!
@@ -275,7 +277,7 @@ pub fn export(dir: impl AsRef<Path>, out: &mut dyn Write) -> Result<u64> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn import(input: &mut dyn Read, dest: impl AsRef<Path>) -> Result<u64> {
-    import_as(input, dest, Backend::Mapped)
+    import_into(input, dest, Backend::Mapped)
 }
 
 /// Like [`import`], with the store in another backend.
@@ -284,7 +286,7 @@ pub fn import(input: &mut dyn Read, dest: impl AsRef<Path>) -> Result<u64> {
 ///
 /// As [`import`], and [`Error::InvalidOption`](crate::Error::InvalidOption) where this build has no such
 /// backend.
-pub fn import_as(input: &mut dyn Read, dest: impl AsRef<Path>, backend: Backend) -> Result<u64> {
+pub fn import_into(input: &mut dyn Read, dest: impl AsRef<Path>, backend: Backend) -> Result<u64> {
     transfer::import_in(&disk(), input, dest.as_ref(), backend)
 }
 

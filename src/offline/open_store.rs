@@ -15,7 +15,9 @@ use crate::store::upkeep::Upkeep;
 use crate::sync::{MutexGuard, lock};
 
 impl Store {
-    /// Makes a copy of the store, in the folder `dest`, that can be opened; calls go on meanwhile.
+    /// Makes a copy of the store, in the folder `dest`, that can be opened; calls go on meanwhile, but with
+    /// [`Backend::Sled`](crate::Backend) nothing is sealed before the copy is made, so those that let
+    /// in more than two tables of ids wait for it.
     /// It has every id that was acknowledged before the call. See
     /// [`offline::checkpoint`](crate::offline::checkpoint), which does the same without the handle.
     ///
@@ -49,7 +51,8 @@ impl Store {
     }
 
     /// Writes the store as one stream of bytes and returns how many records that are; calls go on
-    /// meanwhile. See [`offline::export`](crate::offline::export). Seals first, so that the log's
+    /// meanwhile, with [`Backend::Sled`](crate::Backend) as in [`Store::checkpoint`]: there `out` must not
+    /// wait for calls to this store. See [`offline::export`](crate::offline::export). Seals first, so that the log's
     /// records need no memory.
     ///
     /// # Errors

@@ -288,7 +288,7 @@ impl RunSource {
 
     /// What messages call it.
     pub(super) fn path(&self) -> PathBuf {
-        let inside = |number| names::run(Path::new(names::SLED), number);
+        let inside = |number| Path::new(names::SLED).join(format!("run {number}"));
         match self {
             RunSource::File(file) => file.path.clone(),
             RunSource::Open(run) => inside(run.number()),

@@ -293,7 +293,7 @@ impl Check<'_> {
             let header = read_segment_header(&*segment.file, &segment.path, store, segment.number);
             headers.push(self.note(header)?);
         }
-        let mut chain = Chain::new(store);
+        let mut chain = Chain::new(store, manifest);
         for (segment, header) in segments.iter().zip(headers) {
             let SegmentFile { number, path, file } = segment;
             let len = file.len().map_err(|e| Error::io("measure", path, e))?;
@@ -305,7 +305,11 @@ impl Check<'_> {
             if let (Some(Some(header)), Some(manifest)) = (header, manifest) {
                 self.ticks(path, manifest, header.generation, header.ticks, false);
             }
-            chain.push(*number, self.segment(segment, store)?);
+            let tail = self.segment(segment, store)?;
+            if let Some(tail) = tail {
+                self.note(chain.check_end(path, *number, tail))?;
+            }
+            chain.push(*number, tail);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::layout::read_segment_header;
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
+use crate::format::manifest::Manifest;
 use crate::format::segment::{MAGIC as SEGMENT_MAGIC, SegmentHeader};
 use crate::format::{StoreId, names};
 use crate::log::{Tail, replay};
@@ -18,12 +19,16 @@ pub(crate) struct Chain<'a> {
     store: &'a StoreId,
     /// Number and end of the last segment.
     last: Option<(u64, Tail)>,
+    /// A segment, and how much of it is known to have been durable.
+    known: (u64, u64),
 }
 
 impl<'a> Chain<'a> {
-    /// A chain of no segments: the first one follows if it has a header.
-    pub(crate) fn new(store: &'a StoreId) -> Chain<'a> {
-        Chain { store, last: None }
+    /// A chain of no segments: the first one follows if it has a header. The manifest, where there is one,
+    /// knows how much of the log was durable when it was written.
+    pub(crate) fn new(store: &'a StoreId, manifest: Option<&Manifest>) -> Chain<'a> {
+        let known = manifest.map_or((0, 0), |m| (m.last_segment, m.last_len));
+        Chain { store, last: None, known }
     }
 
     /// The header of segment `number`, if the segment follows on the last one. `None` if neither it nor
@@ -41,13 +46,38 @@ impl<'a> Chain<'a> {
         if let Some(header) = header.filter(follows) {
             return Ok(Some(header));
         }
-        check_not_lost(file, path, self.store, number, header, self.last).map(|()| None)
+        check_not_lost(file, path, self.store, number, header, self.last)?;
+        // Segments are made durable in order, so of those before the known one nothing may be missing.
+        match number <= self.known.0 && self.known.1 > 0 {
+            true => Err(lost(path, 0, self.known.1)),
+            false => Ok(None),
+        }
+    }
+
+    /// Checks that segment `number`, which ends so, has what is known to have been durable of it.
+    pub(crate) fn check_end(&self, path: &Path, number: u64, tail: Tail) -> Result<()> {
+        let (known, len) = self.known;
+        match number == known && tail.end < len {
+            true => Err(lost(path, tail.end, len)),
+            false => Ok(()),
+        }
     }
 
     /// Adds a segment that was read. Where it is not known how it ends, every segment follows on it.
     pub(crate) fn push(&mut self, number: u64, tail: Option<Tail>) {
         self.last = tail.map(|tail| (number, tail));
     }
+}
+
+/// The damage of a segment that ends at `end` and had `len` durable bytes.
+fn lost(path: &Path, end: u64, len: u64) -> Error {
+    Error::from(Corruption {
+        path: path.to_path_buf(),
+        offset: end,
+        what: "log segment",
+        expected: format!("frames up to byte {len}, which the manifest says were durable"),
+        found: "none from here on".into(),
+    })
 }
 
 /// Judges segment `number` that does not follow on the one `before`, whose number and end are given:

@@ -125,6 +125,7 @@ impl Core {
         };
         let id = superblock.store;
         let replayed = replay_log(&*vault, &id, &catalog.manifest, &mut base, &mut recovery)?;
+        replayed.note_end(&mut catalog.manifest);
         let clock = check_clock(&options, &catalog.manifest, &replayed, &mut recovery)?;
         remove_dropped(&*vault, &replayed, &mut catalog, &mut recovery)?;
         if (catalog.manifest.window, catalog.manifest.slices, catalog.manifest.complete_since)
@@ -169,9 +170,12 @@ fn look_around(dir: &Path, options: &Options) -> Result<Found> {
         listed => listed.map_err(|e| Error::io("read", dir, e))?,
     };
     let has = |name: &str| entries.iter().any(|entry| entry == name);
-    let data = entries
-        .iter()
-        .any(|entry| !matches!(names::parse(entry), names::Kind::Fixed | names::Kind::Foreign));
+    let data = entries.iter().any(|entry| match names::parse(entry) {
+        names::Kind::Fixed | names::Kind::Foreign => false,
+        // Of somebody else, perhaps, where nothing else says that this is a store.
+        names::Kind::Database => has(names::STORE),
+        _ => true,
+    });
     match (has(names::STORE), has(names::MANIFEST)) {
         (true, true) => return Ok(Found::Store),
         (false, true) => {
@@ -184,10 +188,13 @@ fn look_around(dir: &Path, options: &Options) -> Result<Found> {
         // A creation that was interrupted: nothing was ever acknowledged.
         (_, false) => {}
     }
-    let foreign = entries.iter().find(|entry| names::parse(entry) == names::Kind::Foreign);
+    let foreign = |entry: &&String| {
+        matches!(names::parse(entry), names::Kind::Foreign | names::Kind::Database)
+    };
+    let foreign = entries.iter().find(foreign);
     let refuse = |found: String| Err(Error::NotAStore { path: dir.to_path_buf(), found });
     match foreign {
-        Some(name) if !has(names::STORE) => refuse(format!("it has a file `{name}`")),
+        Some(name) if !has(names::STORE) => refuse(format!("it has `{name}`")),
         _ if !options.create => refuse("there is none, and it is not to be created".into()),
         _ => {
             backend::check_backend(options.backend.unwrap_or_default(), storage)?;
@@ -255,6 +262,7 @@ fn create_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> 
         complete_since: Timestamp::MIN,
         first_segment: 1,
         last_segment: 0,
+        last_len: 0,
         state: 0,
         next_fence: 0,
         next_run: 1,

@@ -36,10 +36,21 @@ pub(crate) struct Replayed {
     pub(crate) next_generation: u64,
     /// The number for the next segment.
     pub(crate) next_segment: u64,
+    /// Bytes of the segment before that, which are durable; 0 if none was replayed.
+    last_len: u64,
     /// Segments that do not follow on what was kept, ascending.
     pub(crate) dropped: Vec<u64>,
     /// Ids found in frames.
     ids: u64,
+}
+
+impl Replayed {
+    /// Notes in a manifest how far the log is durable by now, for the next time that it is written.
+    pub(crate) fn note_end(&self, manifest: &mut Manifest) {
+        if self.last_len > 0 && self.dropped.is_empty() {
+            (manifest.last_segment, manifest.last_len) = (self.next_segment - 1, self.last_len);
+        }
+    }
 }
 
 /// What the log is replayed over.
@@ -65,11 +76,12 @@ pub(crate) fn replay_log(
         high_water: Timestamp::MIN,
         next_generation: 0,
         next_segment: manifest.first_segment,
+        last_len: 0,
         dropped: Vec::new(),
         ids: 0,
     };
     let numbers = segments_to_replay(vault, manifest)?;
-    let mut chain = Chain::new(store);
+    let mut chain = Chain::new(store, Some(manifest));
     for (position, &number) in numbers.iter().enumerate() {
         let (path, file) = (vault.segment_path(number), vault.open_segment(number)?);
         let header = read_segment_header(&*file, &path, store, number)?;
@@ -82,12 +94,14 @@ pub(crate) fn replay_log(
         let tail = replay(&*file, &path, header.salt(), &mut |offset, frame, payload| {
             fill.frame(offset, frame, payload, &mut replayed)
         })?;
+        chain.check_end(&path, number, tail)?;
         // What the last process wrote and did not live to sync is what verdicts of this one rest on.
         file.sync_data().map_err(|e| Error::io("sync", &path, e))?;
         recovery.segments += 1;
         recovery.torn_bytes += tail.torn;
         replayed.next_generation = replayed.next_generation.max(header.generation + 1);
         replayed.next_segment = number + 1;
+        replayed.last_len = tail.end;
         chain.push(number, Some(tail));
     }
     recovery.ids = replayed.ids;
@@ -118,7 +132,9 @@ pub(crate) fn remove_dropped(
 ) -> Result<()> {
     let last_segment = replayed.next_segment.saturating_sub(1);
     if !replayed.dropped.is_empty() && catalog.manifest.last_segment > last_segment {
-        catalog.install(|manifest| manifest.last_segment = last_segment)?;
+        catalog.install(|manifest| {
+            (manifest.last_segment, manifest.last_len) = (last_segment, 0);
+        })?;
     }
     for &number in replayed.dropped.iter().rev() {
         vault.remove_segment(number)?;

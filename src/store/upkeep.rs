@@ -207,14 +207,16 @@ impl Upkeep {
         mem: &Arc<MemTable>,
         run: Option<&SharedRun>,
     ) -> Result<()> {
-        let (first_segment, last_segment) = {
+        let (first_segment, last_segment, durable) = {
             let view = core.gate.enter();
             let others = view.frozen.iter().map(|frozen| &frozen.mem).chain([&view.active]);
             let others = others.filter(|other| !Arc::ptr_eq(other, mem));
             let first = others.filter_map(|other| other.first_segment()).min();
             let last = mem.segments().last().copied().unwrap_or(0);
             let newest = view.active.segments().last().copied().unwrap_or(0);
-            (first.unwrap_or(last + 1), last.max(newest))
+            let last = (first.unwrap_or(last + 1), last.max(newest));
+            let open = view.segment.as_ref().filter(|segment| segment.number() == last.1);
+            (last.0, last.1, open.map(|segment| segment.synced_len()))
         };
         let state = self.write_state(core)?;
         let facts = core.manifest_facts()?;
@@ -222,7 +224,7 @@ impl Upkeep {
         let installed = self.install(core, |manifest| {
             facts.apply(manifest);
             manifest.first_segment = first_segment;
-            manifest.last_segment = last_segment;
+            manifest.set_last_segment(last_segment, durable);
             if let Some(run) = run {
                 add_run(manifest, &**run);
             }

@@ -65,6 +65,7 @@ impl Running {
         let finished = self.core.finish();
         // Nothing is let in any more, so no id is free by this but for those who wait for it.
         self.core.claims.close();
+        self.core.log.let_go();
         // Whoever comes through the gate from now on is told that the store is closed.
         let runs = self.core.gate.update(|view| std::mem::take(&mut view.runs));
         drop(runs);
@@ -96,10 +97,11 @@ impl Core {
             self.vouch_for(segment)?;
         }
         last_segment -= u64::from(unused);
+        let durable = segment.as_ref().filter(|_| !unused).map(|segment| segment.synced_len());
         let facts = self.manifest_facts()?;
         lock(&self.upkeep).catalog.install(|manifest| {
             facts.apply(manifest);
-            manifest.last_segment = last_segment;
+            manifest.set_last_segment(last_segment, durable);
         })?;
         match segment {
             Some(segment) if unused => {

@@ -146,7 +146,7 @@ fn streams() {
         });
         drop(store);
         let copy = dir.with_file_name("imported");
-        offline::import_as(&mut stream.as_slice(), &copy, setting.backend).unwrap();
+        offline::import_into(&mut stream.as_slice(), &copy, setting.backend).unwrap();
         assert_sound(&copy);
         let (copied, store) = (setting.open(&copy), setting.open(dir));
         load::check_inserted(&copied, 1, 0..before[1]);

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sled::{Db, Mode};
+use sled::Db;
 
 use super::keys;
 use super::piece;
@@ -28,13 +28,28 @@ const CACHE_SHARE: u64 = 4;
 
 /// An open database.
 pub(super) struct Database {
-    pub(super) db: Db,
-    pub(super) log: sled::Tree,
+    /// Gone while it is dropped.
+    handles: Option<Handles>,
     /// Its data file once more, to sync it.
     data: Box<dyn File>,
     /// Its folder.
     path: PathBuf,
     broken: AtomicBool,
+}
+
+struct Handles {
+    db: Db,
+    log: sled::Tree,
+}
+
+impl Drop for Database {
+    /// Sled writes what it holds back when it is dropped, and may panic over it.
+    fn drop(&mut self) {
+        let handles = self.handles.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(handles))).is_err() {
+            tracing::error!(path = %self.path.display(), "sled panicked when it was closed");
+        }
+    }
 }
 
 impl std::fmt::Debug for Database {
@@ -56,7 +71,7 @@ impl Database {
         let database = Database::start(storage, path, memory)?;
         let mut name = store.to_vec();
         piece::seal(piece::salt(store, 0), keys::STORE.as_bytes(), &mut name);
-        database.ask("write", || database.db.insert(keys::STORE, name))?;
+        database.ask("write", || database.db().insert(keys::STORE, name))?;
         database.sync()?;
         let sync = |name: &str| {
             let path = path.join(name);
@@ -94,9 +109,7 @@ impl Database {
         let config = sled::Config::new()
             .path(path)
             .cache_capacity(memory / CACHE_SHARE)
-            .flush_every_ms(None)
-            // Space is what sled is short of, see the measurements in docs/backends.md.
-            .mode(Mode::LowSpace);
+            .flush_every_ms(None);
         let broken = AtomicBool::new(false);
         let started = Instant::now();
         let (db, log) = loop {
@@ -118,12 +131,13 @@ impl Database {
         };
         let data = path.join(DATA);
         let data = storage.open_write(&data).map_err(|e| Error::io("open", &data, e))?;
-        Ok(Database { db, log, data, path: path.to_path_buf(), broken })
+        let handles = Some(Handles { db, log });
+        Ok(Database { handles, data, path: path.to_path_buf(), broken })
     }
 
     /// Checks that it is this store's, and not that of a copy which was put in its place.
     fn check_name(&self, store: &StoreId) -> Result<()> {
-        let found = self.ask("read", || self.db.get(keys::STORE))?;
+        let found = self.ask("read", || self.db().get(keys::STORE))?;
         let Some(found) = found else {
             return Err(Error::WindowIncomplete { missing: self.path.join(DATA) });
         };
@@ -133,6 +147,19 @@ impl Database {
             name if name == store => Ok(()),
             _ => Err(self.damage("name of the store in sled", "that of STORE", "another").into()),
         }
+    }
+
+    fn handles(&self) -> &Handles {
+        self.handles.as_ref().expect("they go when it is dropped")
+    }
+
+    pub(super) fn db(&self) -> &Db {
+        &self.handles().db
+    }
+
+    /// The tree of the log.
+    pub(super) fn log(&self) -> &sled::Tree {
+        &self.handles().log
     }
 
     /// Asks sled for something.
@@ -157,7 +184,7 @@ impl Database {
 
     /// Writes what sled holds back: from then on the death of the process does not lose it.
     pub(super) fn flush(&self) -> io::Result<()> {
-        self.ask_io(|| self.db.flush()).map(drop)
+        self.ask_io(|| self.db().flush()).map(drop)
     }
 
     /// Makes everything durable, as far as the medium obeys.
@@ -166,9 +193,8 @@ impl Database {
         synced.map_err(|e| Error::io("sync", &self.path, e))
     }
 
-    /// The same without writing first.
+    /// Makes durable what was flushed before. Sled is not asked, so this goes on when it answers no more.
     pub(super) fn sync_data(&self) -> io::Result<()> {
-        self.flush()?;
         self.data.sync_data()
     }
 
@@ -225,6 +251,10 @@ fn guarded<T>(broken: &AtomicBool, f: impl FnOnce() -> T) -> io::Result<T> {
 /// A sled error as the system's.
 fn io_error(error: sled::Error) -> io::Error {
     match error {
+        // Sled tells for ever what it was told once, also that the disk was full: no retry helps.
+        sled::Error::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
+            io::Error::other(format!("sled found no room: {error}"))
+        }
         sled::Error::Io(error) => error,
         error => io::Error::other(error),
     }

@@ -98,7 +98,7 @@ impl Shelf {
 
     fn tree(&self) -> Result<sled::Tree> {
         let database = self.0.database()?;
-        database.ask("open", || database.db.open_tree(keys::generation(NUMBER)))
+        database.ask("open", || database.db().open_tree(keys::generation(NUMBER)))
     }
 
     /// The keys of a run with these records and values, both ascending.

@@ -7,6 +7,7 @@ use super::block::{Block, END};
 use super::sealed::{SledRun, no_entry, split_next};
 use super::{keys, piece};
 use crate::error::Result;
+use crate::format::run::Flaw;
 use crate::format::value::{Entry, Value};
 use crate::key::Fingerprint;
 use crate::run::Record;
@@ -103,6 +104,8 @@ pub(super) struct EntriesInOrder<'a> {
     /// The entries up to this one are passed over.
     after: Option<Fingerprint>,
     decoded: std::vec::IntoIter<(Fingerprint, Value)>,
+    /// The last entry that was decoded.
+    last: Option<Fingerprint>,
     /// With which id the next values begin, if that is known.
     next: Option<Fingerprint>,
     ended: bool,
@@ -111,7 +114,16 @@ pub(super) struct EntriesInOrder<'a> {
 impl<'a> EntriesInOrder<'a> {
     pub(super) fn new(run: &'a SledRun, after: Option<Fingerprint>) -> EntriesInOrder<'a> {
         let decoded = Vec::new().into_iter();
-        EntriesInOrder { run, iter: None, ahead: None, after, decoded, next: None, ended: false }
+        EntriesInOrder {
+            run,
+            iter: None,
+            ahead: None,
+            after,
+            decoded,
+            last: None,
+            next: None,
+            ended: false,
+        }
     }
 
     /// An iterator that begins with the piece in which the first of the entries would stand. If all begin
@@ -148,7 +160,7 @@ impl<'a> EntriesInOrder<'a> {
 
     /// Reads all pieces that begin with one id, and decodes their entries. `false` at the end.
     fn refill(&mut self) -> Result<bool> {
-        let Some((first, _, mut bytes)) = self.piece()? else {
+        let Some((first, index, mut bytes)) = self.piece()? else {
             return match self.next {
                 Some(next) if next != END => Err(self.run.lost("values in sled", next)),
                 _ => Ok(false),
@@ -157,11 +169,19 @@ impl<'a> EntriesInOrder<'a> {
         if let Some(next) = self.next.filter(|&next| next != first) {
             return Err(self.run.lost("values in sled", next));
         }
+        if index != 0 {
+            return Err(self.run.lost("values in sled", first));
+        }
+        let mut wanted = 1;
         while let Some((id, index, content)) = self.piece()? {
             if id != first {
                 self.ahead = Some((id, index, content));
                 break;
             }
+            if index != wanted {
+                return Err(self.run.lost("values in sled", first));
+            }
+            wanted += 1;
             bytes.extend_from_slice(&content);
         }
         let (next, bytes) = split_next(bytes).map_err(|flaw| self.run.damaged(flaw))?;
@@ -170,6 +190,11 @@ impl<'a> EntriesInOrder<'a> {
         while !rest.is_empty() {
             let (entry, behind) =
                 Entry::split(rest).ok_or_else(|| self.run.damaged(no_entry(rest)))?;
+            if self.last.is_some_and(|last| entry.id <= last) {
+                let flaw = Flaw::new(0, "order of values in sled", "ids that ascend", entry.id);
+                return Err(self.run.damaged(flaw));
+            }
+            self.last = Some(entry.id);
             if Some(entry.id) > self.after {
                 decoded.push((entry.id, entry.value()));
             }

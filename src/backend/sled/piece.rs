@@ -9,7 +9,7 @@ use crate::format::checksum::Salt;
 use crate::format::run::Flaw;
 use crate::format::{StoreId, u64_at};
 
-/// The longest value, so that a page of sled, which has up to 18 of them, is shorter than the 128 KiB
+/// The longest value, so that a page of sled, which has up to 20 of them, is shorter than the 128 KiB
 /// from which on sled puts it into a file that is never synced.
 pub(super) const MAX: usize = 6 << 10;
 /// Bytes of a checksum.

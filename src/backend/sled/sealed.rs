@@ -25,8 +25,9 @@ const GROUP: usize = 32;
 
 /// An open run.
 pub(super) struct SledRun {
-    pub(super) database: Arc<Database>,
+    /// Before the database: what is dropped last closes it.
     pub(super) tree: Tree,
+    pub(super) database: Arc<Database>,
     pub(super) salt: Salt,
     pub(super) header: Header,
     pub(super) filter: RunFilter,

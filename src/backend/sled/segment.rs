@@ -42,7 +42,7 @@ impl SledSegment {
         let (first, last) = (keys::log(self.number, 0), keys::log(self.number, offset));
         let found = self
             .database
-            .ask_io(|| self.database.log.range(first..=last).next_back().transpose())?;
+            .ask_io(|| self.database.log().range(first..=last).next_back().transpose())?;
         found.map(|(key, value)| self.content(&key, &value)).transpose()
     }
 
@@ -68,15 +68,24 @@ impl SledSegment {
     }
 
     fn apply(&self, batch: Batch) -> io::Result<()> {
-        self.database.ask_io(|| self.database.log.apply_batch(batch))?;
-        self.database.flush()
+        self.database.ask_io(|| self.database.log().apply_batch(batch))
+    }
+
+    /// Makes the segment anew, with an empty piece by which it is known to be there.
+    pub(super) fn create(&self) -> io::Result<()> {
+        self.remove_from(0)?;
+        let mut batch = Batch::default();
+        self.put(&mut batch, 0, &[]);
+        self.apply(batch)?;
+        self.database.flush()?;
+        self.database.sync_data()
     }
 
     /// The last keys of those from `offset` on.
     fn last_keys(&self, offset: u64) -> io::Result<Vec<IVec>> {
         let (first, last) = (keys::log(self.number, offset), *keys::segment(self.number).end());
         self.database.ask_io(|| {
-            let keys = self.database.log.range(first..=last).keys();
+            let keys = self.database.log().range(first..=last).keys();
             keys.rev().take(REMOVED).collect()
         })
     }
@@ -106,7 +115,7 @@ impl File for SledSegment {
             return Ok(0);
         };
         let from = usize::try_from(offset - start).unwrap_or(usize::MAX).min(content.len());
-        if from == content.len() && !self.last_keys(offset)?.is_empty() {
+        if from == content.len() && !self.last_keys(offset.saturating_add(1))?.is_empty() {
             let flaw = Flaw::new(offset, PIECE, "a piece that begins here", "a later one");
             return Err(self.damaged(flaw));
         }
@@ -122,6 +131,7 @@ impl File for SledSegment {
             self.put(&mut batch, offset + (i * CONTENT) as u64, content);
         }
         self.apply(batch)?;
+        self.database.flush()?;
         Ok(buf.len())
     }
 
@@ -137,10 +147,11 @@ impl File for SledSegment {
                 self.remove_from(start + 1)?;
                 let mut batch = Batch::default();
                 self.put(&mut batch, start, &content[..(len - start) as usize]);
-                self.apply(batch)
+                self.apply(batch)?;
             }
-            _ => self.remove_from(len),
+            _ => self.remove_from(len)?,
         }
+        self.database.flush()
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -28,8 +28,9 @@ const PIECE: usize = 4 << 10;
 
 /// A run under construction.
 pub(super) struct SledSink {
-    database: Arc<Database>,
+    /// Before the database: what is dropped last closes it.
     tree: Tree,
+    database: Arc<Database>,
     salt: Salt,
     header: Header,
     /// Taken by the finished run.

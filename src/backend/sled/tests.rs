@@ -125,7 +125,7 @@ fn a_run_that_is_not_finished_leaves_nothing() {
     sink.push(&records(0, 2_000)).unwrap();
     drop(sink);
     let database = vault.database().unwrap();
-    let tree = database.db.open_tree(super::keys::generation(1)).unwrap();
+    let tree = database.db().open_tree(super::keys::generation(1)).unwrap();
     assert_eq!(tree.len(), 0);
 }
 
@@ -149,7 +149,7 @@ fn a_key_that_is_lost_or_changed_is_noticed() {
     let entry = run.entry();
     drop(run);
     let database = vault.database().unwrap();
-    let tree = database.db.open_tree(super::keys::generation(1)).unwrap();
+    let tree = database.db().open_tree(super::keys::generation(1)).unwrap();
     let pairs: Vec<_> = tree.iter().map(Result::unwrap).collect();
     assert!(pairs.len() > 20);
     for (key, value) in pairs {
@@ -174,6 +174,10 @@ fn a_key_that_is_lost_or_changed_is_noticed() {
                         assert_eq!(found, Some(value), "key {key:?}, change {change:?}");
                     }
                 }
+                let read: Result<Vec<_>, Error> = run.values_after(None).collect();
+                if let Ok(read) = read {
+                    assert!(read == values(&records), "key {key:?}, change {change:?}");
+                }
                 let mut damages = 0;
                 run.verify(&mut |_| damages += 1).unwrap();
                 assert!(damages > 0, "key {key:?}, change {change:?}");
@@ -191,7 +195,7 @@ fn a_front_that_is_lost_is_not_passed_over() {
     let records = records(0, 600);
     let entry = write(&vault, target(1, 1, 600), &records).entry();
     let database = vault.database().unwrap();
-    let tree = database.db.open_tree(super::keys::generation(1)).unwrap();
+    let tree = database.db().open_tree(super::keys::generation(1)).unwrap();
     let first = records[0].0;
     tree.remove(super::keys::records(1, first)).unwrap().unwrap();
     tree.remove(super::keys::values(1, first, 0)).unwrap().unwrap();
@@ -252,9 +256,9 @@ fn a_hole_in_a_segment_is_damage_and_cutting_makes_none() {
     let file = vault.create_segment(1).unwrap();
     write_all_at(&*file, &vec![7; 3_000_000], 0).unwrap();
     let database = vault.database().unwrap();
-    let keys: Vec<_> = database.log.iter().keys().map(Result::unwrap).collect();
+    let keys: Vec<_> = database.log().iter().keys().map(Result::unwrap).collect();
     assert!(keys.len() > 400);
-    database.log.remove(&keys[300]).unwrap();
+    database.log().remove(&keys[300]).unwrap();
     let mut bytes = vec![0; 3_000_000];
     let read = read_exact_at(&*file, &mut bytes, 0).unwrap_err();
     assert!(matches!(Error::io("read", Path::new("x"), read), Error::Corrupt(_)));
@@ -293,7 +297,7 @@ fn the_example_of_the_format() {
     write_run(&vault, target, records.into_iter().map(Ok), std::iter::once(Ok((ids[0], paid))))
         .unwrap();
     let database = vault.database().unwrap();
-    let tree = database.db.open_tree(super::keys::generation(3)).unwrap();
+    let tree = database.db().open_tree(super::keys::generation(3)).unwrap();
     let shown: Vec<String> =
         tree.iter().map(Result::unwrap).map(|(key, value)| show(&key, &value)).collect();
     let text = include_str!("../../../docs/FORMAT-sled.md");

@@ -71,16 +71,16 @@ impl SledVault {
 
     /// What messages call a run.
     pub(super) fn run_path(&self, number: u64) -> PathBuf {
-        names::run(&self.dir.join(names::SLED), number)
+        self.dir.join(names::SLED).join(format!("run {number}"))
     }
 
     /// The tree of a generation, if it is there.
     fn tree(&self, database: &Database, generation: u64) -> Result<Option<Tree>> {
         let name = keys::generation(generation);
-        if !database.db.tree_names().iter().any(|found| **found == *name.as_bytes()) {
+        if !database.db().tree_names().iter().any(|found| **found == *name.as_bytes()) {
             return Ok(None);
         }
-        database.ask("open", || database.db.open_tree(&name)).map(Some)
+        database.ask("open", || database.db().open_tree(&name)).map(Some)
     }
 
     /// The numbers of the runs in a tree.
@@ -104,7 +104,7 @@ impl Vault for SledVault {
         while let Some(number) = from {
             let begin = keys::log(number, 0);
             let key =
-                database.ask("read", || database.log.range(begin..).keys().next().transpose())?;
+                database.ask("read", || database.log().range(begin..).keys().next().transpose())?;
             let found = key.as_deref().and_then(keys::parse_log).map(|(number, _)| number);
             numbers.extend(found);
             from = found.and_then(|found| found.checked_add(1));
@@ -112,10 +112,9 @@ impl Vault for SledVault {
         Ok(numbers)
     }
 
-    /// A segment is there from its first piece on, so there is nothing to create.
     fn create_segment(&self, number: u64) -> Result<Box<dyn File>> {
         let segment = self.segment(number)?;
-        segment.remove_from(0).map_err(self.fail("create", number))?;
+        segment.create().map_err(self.fail("create", number))?;
         Ok(Box::new(segment))
     }
 
@@ -132,7 +131,7 @@ impl Vault for SledVault {
     }
 
     fn segment_path(&self, number: u64) -> PathBuf {
-        names::segment(&self.dir.join(names::SLED), number)
+        self.dir.join(names::SLED).join(format!("log, segment {number}"))
     }
 
     fn open_run(&self, entry: &RunEntry) -> Result<Arc<dyn Sealed>> {
@@ -159,7 +158,7 @@ impl Vault for SledVault {
         ask_for_room(&*self.storage, &self.dir, room)
             .map_err(|e| Error::io("set room aside for", &path, e))?;
         let name = keys::generation(target.generation);
-        let tree = database.ask("open", || database.db.open_tree(name))?;
+        let tree = database.ask("open", || database.db().open_tree(name))?;
         Ok(Box::new(SledSink::start(database, tree, &self.store, target)?))
     }
 
@@ -174,13 +173,13 @@ impl Vault for SledVault {
     fn remove_generation(&self, generation: u64, _runs: &[RunEntry]) -> Result<()> {
         let database = self.database()?;
         let name = keys::generation(generation);
-        database.ask("remove from", || database.db.drop_tree(name)).map(drop)
+        database.ask("remove from", || database.db().drop_tree(name)).map(drop)
     }
 
     fn remove_leftovers(&self, manifest: &Manifest) -> Result<u64> {
         let database = self.database()?;
         let mut removed = 0;
-        for name in database.db.tree_names() {
+        for name in database.db().tree_names() {
             let Some(generation) = keys::parse_generation(&name) else { continue };
             let listed = manifest.runs.iter().filter(|run| run.generation == generation);
             let listed: BTreeSet<u64> = listed.map(|run| run.number).collect();

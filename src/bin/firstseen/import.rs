@@ -35,7 +35,7 @@ pub(crate) struct ImportArgs {
 
 pub(crate) fn run(args: &ImportArgs) -> Result<()> {
     let mut input = open(&args.file)?;
-    let records = offline::import_as(&mut input, &args.dir, args.backend)?;
+    let records = offline::import_into(&mut input, &args.dir, args.backend)?;
     show::print(vec![Fact::count("records", records)], args.json)
 }
 

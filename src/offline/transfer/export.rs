@@ -30,6 +30,8 @@ pub(crate) fn export_in(storage: &dyn Storage, dir: &Path, out: &mut dyn Write) 
 
 /// Writes what a snapshot was taken of.
 pub(crate) fn export_snapshot(mut snapshot: Snapshot, out: &mut dyn Write) -> Result<u64> {
+    // The database is read up to the end.
+    let _held = snapshot.held.take();
     let parts = parts(&mut snapshot)?;
     let survey = Survey::new(&snapshot.manifest).with_values().read(&parts)?;
     let forgotten = survey.forgotten_entries();

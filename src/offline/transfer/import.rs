@@ -74,6 +74,7 @@ fn manifest_of(header: &StreamHeader) -> Manifest {
         complete_since: header.complete_since,
         first_segment: 1,
         last_segment: 0,
+        last_len: 0,
         state: 0,
         next_fence: 0,
         next_run: 1,

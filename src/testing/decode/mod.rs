@@ -85,8 +85,8 @@ pub fn reseal_superblock(bytes: &mut [u8]) {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlainManifest {
     /// Sequence, window, high water, complete since, first and last segment, next run, next
-    /// generation, state file, next fencing token.
-    pub head: [u64; 10],
+    /// generation, state file, next fencing token, durable bytes of the last segment.
+    pub head: [u64; 11],
     /// Slices and time source.
     pub options: [u32; 2],
     /// Number, start, tick length.
@@ -102,7 +102,7 @@ impl PlainManifest {
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let time = Timestamp::from_micros;
-        let [sequence, window, high, complete, first, last, next_run, next, state, next_fence] =
+        let [sequence, window, high, complete, first, last, next_run, next, state, fence, last_len] =
             self.head;
         let generation = |&[number, base, micros]: &[u64; 3]| GenerationEntry {
             number,
@@ -132,7 +132,8 @@ impl PlainManifest {
             next_run,
             next_generation: next,
             state,
-            next_fence,
+            next_fence: fence,
+            last_len,
             generations: self.generations.iter().map(generation).collect(),
             runs: self.runs.iter().map(run).collect(),
             forgotten: self.forgotten.iter().map(forgotten).collect(),
@@ -166,6 +167,7 @@ impl PlainManifest {
                 m.next_generation,
                 m.state,
                 m.next_fence,
+                m.last_len,
             ],
             options: [m.slices, m.time_source],
             generations: m.generations.iter().map(generation).collect(),

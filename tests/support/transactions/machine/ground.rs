@@ -90,7 +90,7 @@ impl Folder {
     fn other_backend(self) -> Folder {
         let backend = match self.backend {
             Backend::Mapped => Backend::Sled,
-            Backend::Sled => Backend::Mapped,
+            _ => Backend::Mapped,
         };
         Folder { backend, ..self }
     }
@@ -147,7 +147,7 @@ impl Folder {
                 };
                 let next = if more.is_multiple_of(2) { next } else { next.other_backend() };
                 let imported =
-                    offline::import_as(&mut stream.as_slice(), next.dir(), next.backend).unwrap();
+                    offline::import_into(&mut stream.as_slice(), next.dir(), next.backend).unwrap();
                 assert_eq!(imported, records);
                 heard.push(format!("{records} records"));
                 next
