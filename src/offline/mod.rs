@@ -16,9 +16,10 @@
 //! call and return, with everything that was acknowledged before the call and was *written*: see
 //! [`Durability`](crate::Durability) for when that is.
 //!
-//! Not so for a store in a database ([`Backend::Sled`](crate::Backend)). One process at a time can read it, so
-//! all functions take the lock. And opening it is an opening of sled: it tidies its files, and **cuts off what it
-//! takes for torn**, also where that is damage. To look into a damaged one, look into a copy of the folder.
+//! Not so for a store in a database ([`Backend::Sled`](crate::Backend)). One process at a time can read
+//! it, so all functions take the lock. And opening it is an opening of sled: it tidies its files, and
+//! **cuts off what it takes for torn**, also where that is damage. To look into a damaged one, look into
+//! a copy of the folder.
 //!
 //! # What is not promised
 //!

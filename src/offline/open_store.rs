@@ -52,8 +52,8 @@ impl Store {
 
     /// Writes the store as one stream of bytes and returns how many records that are; calls go on
     /// meanwhile, with [`Backend::Sled`](crate::Backend) as in [`Store::checkpoint`]: there `out` must not
-    /// wait for calls to this store. See [`offline::export`](crate::offline::export). Seals first, so that the log's
-    /// records need no memory.
+    /// wait for calls to this store. See [`offline::export`](crate::offline::export). Seals first, so
+    /// that the log's records need no memory.
     ///
     /// # Errors
     ///

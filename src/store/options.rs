@@ -16,8 +16,8 @@ use crate::time::{Clock, SystemClock};
 /// How a store is opened. Made by [`Store::builder`].
 ///
 /// Window, time source, identity and backend are kept in the store. On reopening, an option that was
-/// not set takes the kept value; the identity, the time source and the backend cannot be changed, the window can: a
-/// shorter one counts at once, a longer one for ids that are still known (see
+/// not set takes the kept value; the identity, the time source and the backend cannot be changed, the
+/// window can: a shorter one counts at once, a longer one for ids that are still known (see
 /// [`Store::effective_window`]).
 #[derive(Debug, Clone)]
 pub struct Builder {

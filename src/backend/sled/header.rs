@@ -22,7 +22,8 @@ pub(super) struct Header {
     /// Smallest and largest tick; 255 and 0 in an empty run.
     pub(super) tick_range: (u8, u8),
     pub(super) filter_blocks: u64,
-    /// The first id with a record, and the first with something kept with it; [`END`](super::block::END) if there is none.
+    /// The first id with a record, and the first with something kept with it;
+    /// [`END`](super::block::END) if there is none.
     pub(super) first: Fingerprint,
     pub(super) first_value: Fingerprint,
 }

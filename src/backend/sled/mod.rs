@@ -30,8 +30,8 @@
 //!   It moves old bytes with the same weak sync, so a power cut, unlike the death of the process, can
 //!   take what was durable before. Nothing here can mend that; that a run or a stretch of the log is
 //!   gone is noticed, by checksums and by what the manifest lists.
-//! * *A page that does not verify is the end.* So sled cuts damage off as if it were a torn tail, when it opens.
-//!   The manifest, which is not in sled, knows what must be there.
+//! * *A page that does not verify is the end.* So sled cuts damage off as if it were a torn tail, when it
+//!   opens. The manifest, which is not in sled, knows what must be there.
 //! * *Room cannot be set aside.* What is free on the disk is asked for instead.
 //! * *A page of sled has 16 keys at most*, so a key for each id takes 100 bytes and 7 microseconds an
 //!   id. Records are packed 120 to a key.

@@ -21,7 +21,8 @@ use crate::show;
 /// store that is being written may show some. A store that was closed has none: bytes of it that
 /// are torn were changed since.
 ///
-/// A store in sled must not be open elsewhere.
+/// A store in sled must not be open elsewhere, and is opened by sled, which cuts off what it takes for
+/// torn. Where damage is suspected, verify a copy of the folder.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// The folder of the store
