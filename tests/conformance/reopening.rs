@@ -127,7 +127,7 @@ fn lose_a_run(setting: Setting, dir: &Path) {
             runs.sort_unstable();
             fs::remove_file(&runs[0]).unwrap();
         }
-        Backend::Sled => lose_a_tree(dir),
+        _ => lose_a_tree(dir),
     }
 }
 
@@ -179,7 +179,7 @@ fn without_its_files() {
                 let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
                 entries.filter(|path| path.extension().is_some_and(|e| e == "log")).collect()
             }
-            Backend::Sled => vec![dir.join("sled/db")],
+            _ => vec![dir.join("sled/db")],
         };
         lost.iter().for_each(|path| fs::remove_file(path).unwrap());
         let refused = setting.timed(&clock).open(dir);
