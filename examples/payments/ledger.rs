@@ -11,6 +11,8 @@ use crate::stream::Payment;
 
 /// How long to wait for others who write.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The same at the start, where nobody asks again.
+const PATIENCE_AT_START: Duration = Duration::from_secs(60);
 
 const SCHEMA: &str = "
     PRAGMA journal_mode = WAL;
@@ -68,14 +70,15 @@ pub struct Ledger {
 impl Ledger {
     /// Opens the ledger in `dir`, and makes it if there is none.
     pub fn open(dir: &Path) -> Result<Ledger, LedgerError> {
-        let ledger = Ledger::connect(dir.join("ledger.sqlite"))?;
+        let ledger = Ledger::connect(dir.join("ledger.sqlite"), PATIENCE_AT_START)?;
         ledger.db.execute_batch(SCHEMA)?;
+        ledger.be_patient()?;
         Ok(ledger)
     }
 
-    fn connect(path: PathBuf) -> Result<Ledger, LedgerError> {
+    fn connect(path: PathBuf, patience: Duration) -> Result<Ledger, LedgerError> {
         let ledger = Ledger { db: Connection::open(&path)?, path };
-        ledger.be_patient()?;
+        ledger.db.busy_timeout(patience)?;
         // What it says it has must still be there after a power cut.
         ledger.db.pragma_update(None, "synchronous", "FULL")?;
         Ok(ledger)
@@ -88,7 +91,7 @@ impl Ledger {
 
     /// Another connection, for another thread.
     pub fn another(&self) -> Result<Ledger, LedgerError> {
-        Ledger::connect(self.path.clone())
+        Ledger::connect(self.path.clone(), PATIENCE)
     }
 
     /// Pays everything and records the token, in one transaction.

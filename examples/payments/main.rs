@@ -86,24 +86,36 @@ fn pay_all(args: &Args) -> Result<(), Failure> {
     // What earlier lives have left; each worker settles what is its own before it does anything else.
     store.in_doubt().iter().for_each(|_| say("in_doubt_after_death"));
     thread::scope(|scope| {
-        let work = |stream: u64| {
-            let rng = |n| Rng::new(options.seed, 1 + 2 * (options.life * STREAMS + stream) + n);
-            let only_look = args.sabotage == Some(Sabotage::OnlyLook);
-            let mut worker = Worker {
-                store: &store,
-                ledger: FaultyLedger::new(Ledger::open(options.dir())?, rng(0), only_look),
-                source: source(stream),
-                stream: stream::read(options.dir(), stream)?,
-                rng: rng(1),
-            };
-            match args.sabotage {
-                None => worker.run(),
-                Some(wrong) => wrong.run(&mut worker),
-            }
-        };
-        let threads: Vec<_> = (0..STREAMS).map(|n| scope.spawn(move || work(n))).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().expect("a worker panicked"))
-    })
+        for stream in 0..STREAMS {
+            let store = &store;
+            scope.spawn(move || {
+                // What it leaves in doubt the others wait for, so the process ends with it.
+                pay_stream(args, store, stream).unwrap_or_else(|error| {
+                    eprintln!("stream {stream}: {error}");
+                    std::process::exit(2);
+                });
+            });
+        }
+    });
+    Ok(())
+}
+
+/// A thread of the child.
+fn pay_stream(args: &Args, store: &Store, stream: u64) -> Result<(), Failure> {
+    let options = &args.options;
+    let rng = |n| Rng::new(options.seed, 1 + 2 * (options.life * STREAMS + stream) + n);
+    let only_look = args.sabotage == Some(Sabotage::OnlyLook);
+    let mut worker = Worker {
+        store,
+        ledger: FaultyLedger::new(Ledger::open(options.dir())?, rng(0), only_look),
+        source: source(stream),
+        stream: stream::read(options.dir(), stream)?,
+        rng: rng(1),
+    };
+    match args.sabotage {
+        None => worker.run(),
+        Some(wrong) => wrong.run(&mut worker),
+    }
 }
 
 /// The parent.
