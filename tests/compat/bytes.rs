@@ -5,7 +5,8 @@ use std::fs;
 
 use firstseen::{Backend, offline};
 
-use crate::fixtures::{self, put, sum};
+use crate::fixtures;
+use crate::support::found::{put, sum};
 use crate::workload::{ALL, Fixture, MAPPED_CLOSED, MAPPED_KILLED, of_this_build};
 
 /// Not a test: makes the fixtures anew.

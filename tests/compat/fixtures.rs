@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// Where the fixtures of version 1 are.
 pub fn folder() -> PathBuf {
@@ -82,28 +81,6 @@ pub fn store(name: &str, dir: &Path, answers: &str) {
         pack(&to.join(format!("{name}.gz")), &bytes);
     }
     fs::write(to.join("answers.txt"), answers).unwrap();
-}
-
-pub fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
-    bytes[at..at + value.len()].copy_from_slice(value);
-}
-
-fn salt(store: &[u8; 16], magic: &[u8; 8], number: u64) -> u64 {
-    xxh3_64(&[&store[..], magic, &number.to_le_bytes()].concat())
-}
-
-/// The checksum of bytes under a magic, a number, and a place.
-pub fn sum(store: &[u8; 16], magic: &[u8; 8], number: u64, place: u64, bytes: &[u8]) -> u64 {
-    let place = place.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    xxh3_64_with_seed(bytes, salt(store, magic, number).wrapping_add(place))
-}
-
-/// Ends `part`, which begins with the magic and stands at `place` of its file, with its checksum.
-pub fn put_sum(store: &[u8; 16], number: u64, place: u64, part: &mut [u8]) {
-    let magic: [u8; 8] = part[..8].try_into().unwrap();
-    let end = part.len() - 8;
-    let sum = sum(store, &magic, number, place, &part[..end]);
-    put(part, end, &sum.to_le_bytes());
 }
 
 /// The number in the name of a file; zero where it has none.

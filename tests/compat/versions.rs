@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use firstseen::testing::ManualClock;
 use firstseen::{Error, offline};
 
-use crate::fixtures::{self, number, put, put_sum, sum};
+use crate::fixtures::{self, number};
+use crate::support::found::{put, put_sum, sum};
 use crate::workload::{Fixture, MAPPED_CLOSED, MAPPED_KILLED, builder, time_of};
 
 /// How far a kind's first checksum reaches, it included; `None`: to the end of the file.

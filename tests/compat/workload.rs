@@ -12,9 +12,9 @@ use std::time::Duration;
 use firstseen::testing::ManualClock;
 use firstseen::{Backend, Builder, Clock, IdentityKind, Store, TimeSource, Timestamp, Verdict};
 
-use crate::fixtures::{put, put_sum};
 use crate::support::Rng;
 use crate::support::files::copy_folder;
+use crate::support::found::Founding;
 
 /// A store of the fixtures.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,14 @@ pub fn builder(clock: &ManualClock) -> Builder {
 impl Fixture {
     /// Makes the store in `dir`; says what it answered last, and at what time.
     pub fn make(&self, dir: &Path) -> String {
-        self.found(dir);
+        let founding = Founding {
+            identity: self.identity,
+            event_time: self.event_time,
+            sled: self.backend == Backend::Sled,
+            created: BEGIN,
+            window: WINDOW,
+        };
+        founding.lay(dir);
         let clock = ManualClock::new(BEGIN);
         let store = builder(&clock).open(dir).unwrap();
         assert!(!store.recovery().created);
@@ -94,32 +101,6 @@ impl Fixture {
         fs::remove_dir_all(&lives[0]).unwrap();
         fs::rename(&lives[1], dir).unwrap();
         answers
-    }
-
-    /// Lays down a store that was never used, as docs/FORMAT.md says, with a name and a key that are chosen.
-    fn found(&self, dir: &Path) {
-        fs::create_dir_all(dir).unwrap();
-        let name = *b"a golden store \0";
-        let mut store = [0; 128];
-        store[..8].copy_from_slice(b"FSSTORE\0");
-        put(&mut store, 8, &1_u32.to_le_bytes());
-        put(&mut store, 12, &self.identity.to_le_bytes());
-        put(&mut store, 16, &name);
-        put(&mut store, 32, b"and its own key\0");
-        put(&mut store, 48, &BEGIN.as_micros().to_le_bytes());
-        put(&mut store, 56, &u32::from(self.backend == Backend::Sled).to_le_bytes());
-        put_sum(&name, 0, 0, &mut store);
-        fs::write(dir.join("STORE"), store).unwrap();
-        let mut manifest = [0; 136];
-        manifest[..8].copy_from_slice(b"FSMANIF\0");
-        put(&mut manifest, 8, &1_u32.to_le_bytes());
-        put(&mut manifest, 36, &u32::from(self.event_time).to_le_bytes());
-        put(&mut manifest, 32, &8_u32.to_le_bytes());
-        for (at, value) in [(16, 1), (24, WINDOW.as_micros() as u64), (56, 1), (64, 1), (72, 1)] {
-            put(&mut manifest, at, &u64::to_le_bytes(value));
-        }
-        put_sum(&name, 0, 0, &mut manifest);
-        fs::write(dir.join("MANIFEST"), manifest).unwrap();
     }
 
     pub fn identity(&self) -> IdentityKind {

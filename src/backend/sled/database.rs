@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use sled::{Db, Mode};
 
+use super::super::open::refuse_link;
 use super::keys;
 use super::piece;
 use crate::error::{Corruption, Error, Result};
@@ -85,6 +86,7 @@ impl Database {
                 return Err(Error::WindowIncomplete { missing: path.join(name) });
             }
         }
+        names.iter().try_for_each(|name| refuse_link(storage, &path.join(name)))?;
         let database = Database::start(storage, path, memory)?;
         database.check_name(store)?;
         Ok(database)
