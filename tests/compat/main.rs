@@ -9,6 +9,7 @@
 //! - `opening` opens copies of them, asks what they were asked, goes on with them.
 //! - `versions` writes another version into each kind of file: an older build must refuse a newer store by name.
 //! - `bytes` does what was done once more, and compares the bytes. Not those of sled, which are sled's choice.
+//! - `forged` makes files and streams out of them that say nonsense, with their checksums right.
 //!
 //! They are made by `cargo test --features sled --test compat -- --ignored make`, in the folder of the version that
 //! this build writes. That is for a new version, and for a version that was never released: fixtures of a
@@ -19,6 +20,8 @@ mod support;
 
 mod bytes;
 mod fixtures;
+mod forged;
 mod opening;
+
 mod versions;
 mod workload;
