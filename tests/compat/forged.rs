@@ -131,3 +131,21 @@ fn headers_do_no_harm() {
     forge_words("000000000004.val", 4..7, Some(64));
     forge_words("000000000005.state", 5..8, None);
 }
+
+/// One such name must not make anybody look for all the segments before it.
+#[test]
+fn names_of_segments_from_far_away_do_no_harm() {
+    for name in ["999999999999.log", "4611686018427387903.log", "18446744073709551615.log"] {
+        let dir = tempfile::tempdir().unwrap();
+        fixtures::lay(MAPPED_CLOSED.name, dir.path());
+        fs::write(dir.path().join(name), "").unwrap();
+        let verified = offline::verify(dir.path(), &mut |_| {}).unwrap();
+        assert!(verified.damages < 100, "{name}: {verified:?}");
+        let exported = offline::export(dir.path(), &mut std::io::sink());
+        match name.len() {
+            24 => assert!(exported.is_ok(), "{name} is no segment: {exported:?}"),
+            _ => assert!(matches!(exported, Err(Error::WindowIncomplete { .. })), "{name}"),
+        }
+        use_it(dir.path(), name);
+    }
+}
