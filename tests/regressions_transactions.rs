@@ -251,3 +251,21 @@ fn a_disk_that_the_log_has_filled_is_emptied_though_there_is_state() {
     assert!(store.check_and_insert(&["new"]).unwrap()[0].is_new());
     assert_eq!(store.scan_state("").unwrap().len(), 4);
 }
+
+/// It goes into logs, where other people's data has no place; and it was as long as the state.
+#[test]
+fn a_store_that_is_printed_shows_nothing_that_it_keeps() {
+    let store = World::new().open();
+    let mut tx = store.begin(&["id"]).unwrap();
+    tx.put_state("key", vec![201; 1_000]);
+    tx.set_outcome(0, vec![202; 1_000]);
+    tx.commit().unwrap();
+    let mut tx = store.begin(&[[203; 40]]).unwrap();
+    tx.put_state("prepared", vec![204; 1_000]);
+    let _ = tx.prepare("token").unwrap();
+    let shown = format!("{store:?}");
+    assert!(shown.contains(DIR) && shown.len() < 300, "{shown}");
+    for byte in 201..=204 {
+        assert!(!shown.contains(&format!("{byte}, {byte}")), "{shown}");
+    }
+}

@@ -43,6 +43,7 @@ pub(crate) fn open_vault(
         Backend::Sled => {
             check_backend(backend, &*storage)?;
             let Place { dir, store, memory_budget, .. } = *place;
+            refuse_link(&*storage, &dir.join(names::SLED))?;
             Ok(Arc::new(SledVault::open(storage, dir, store, memory_budget, create)?))
         }
         #[cfg(not(feature = "sled"))]
@@ -72,7 +73,14 @@ pub(crate) fn check_backend(backend: Backend, storage: &dyn Storage) -> Result<(
 /// Removes all that a vault has in a folder that nobody has open, but for files with names of their own.
 pub(crate) fn remove_vault(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let path = dir.join(names::SLED);
+    refuse_link(storage, &path)?;
     remove_folder(storage, &path, 1).map_err(|e| Error::io("remove", &path, e))
+}
+
+/// Refuses a symbolic link where a database, or a file of it, is about to be opened or removed by its path:
+/// unlike the files that are opened here, that would be followed.
+pub(super) fn refuse_link(storage: &dyn Storage, path: &Path) -> Result<()> {
+    storage.refuse_link(path).map_err(|e| Error::io("open", path, e))
 }
 
 /// Removes a folder with its files, and with its folders down to `depth`.

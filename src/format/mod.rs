@@ -21,6 +21,10 @@ pub(crate) const VERSION: u32 = 1;
 /// Bytes of a page: the unit of checksum and of reading in sealed files.
 pub(crate) const PAGE: usize = 4096;
 
+/// Numbers of files, generations and manifests, and fencing tokens, stay below: nobody counts so far, and
+/// counting on never overflows.
+pub(crate) const NUMBER_END: u64 = 1 << 62;
+
 /// The random name of a store; part of every checksum's seed, so that no file of one store is taken
 /// for another's.
 pub(crate) type StoreId = [u8; 16];

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::NUMBER_END;
+
 /// Identity and key of the store. Written once, at creation.
 pub(crate) const STORE: &str = "STORE";
 /// The list of live files.
@@ -70,6 +72,7 @@ pub(crate) fn parse(name: &str) -> Kind {
         return Kind::Foreign;
     }
     match (digits.parse(), extension) {
+        (Ok(NUMBER_END..), _) => Kind::Foreign,
         (Ok(number), "log") => Kind::Segment(number),
         (Ok(number), "run") => Kind::Run(number),
         (Ok(number), "state") => Kind::State(number),
@@ -89,7 +92,7 @@ mod tests {
     #[test]
     fn names_round_trip() {
         let dir = Path::new("/store");
-        for number in [0, 1, 999_999_999_999, u64::MAX] {
+        for number in [0, 1, 999_999_999_999, NUMBER_END - 1] {
             assert_eq!(kind_of(&segment(dir, number)), Kind::Segment(number));
             assert_eq!(kind_of(&run(dir, number)), Kind::Run(number));
             assert_eq!(kind_of(&state(dir, number)), Kind::State(number));
@@ -109,6 +112,7 @@ mod tests {
             "1.state",
             "+00000000001.log",
             "notes",
+            "18446744073709551615.log",
         ] {
             assert_eq!(parse(name), Kind::Foreign, "{name}");
         }

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::snapshot::{Files, RunSource, SegmentFile, Snapshot};
+use super::snapshot::{Files, RunSource, SegmentFile, Snapshot, expected_segments};
 use crate::backend::{Place, Vault, check_backend, open_vault};
 use crate::error::{Error, Result};
 use crate::format::names;
@@ -87,7 +87,7 @@ pub(super) fn snapshot_through(
     }
     let listed = vault.segments(manifest.first_segment)?;
     let last = listed.last().copied().unwrap_or(0).max(manifest.last_segment);
-    for number in manifest.first_segment..=last {
+    for number in expected_segments(&listed, manifest.first_segment, last) {
         let path = vault.segment_path(number);
         match listed.binary_search(&number) {
             Ok(_) => {

@@ -27,6 +27,8 @@ use crate::sys::{File, Storage};
 /// How often one starts over before giving up. Manifests are written some times a second at most,
 /// and files are opened in less than a millisecond.
 const TRIES: usize = 64;
+/// How many missing segments of a row are told, each by its name.
+const GAP_MAX: usize = 64;
 
 /// A run of a store.
 #[derive(Debug)]
@@ -170,7 +172,7 @@ impl Files {
         // One that was created while the folder was listed may be in the list before an earlier one.
         let listed = list_segments(storage, dir, manifest.first_segment)?;
         let last = listed.last().copied().unwrap_or(0).max(manifest.last_segment);
-        for number in manifest.first_segment..=last {
+        for number in expected_segments(&listed, manifest.first_segment, last) {
             files.open_segment(storage, dir, number)?;
         }
         Ok(files)
@@ -331,6 +333,20 @@ impl ValuesFile {
         }
         Ok(values)
     }
+}
+
+/// The numbers of the segments that should be there, `listed` among them, ascending. Of a gap, which one
+/// stray name can make as wide as numbers are, the first ones.
+pub(super) fn expected_segments(listed: &[u64], first: u64, last: u64) -> Vec<u64> {
+    let (mut expected, mut next) = (Vec::new(), first);
+    for &number in listed.iter().chain(&[last]).filter(|&&number| number >= first) {
+        if number >= next {
+            expected.extend((next..number).take(GAP_MAX));
+            expected.push(number);
+            next = number + 1;
+        }
+    }
+    expected
 }
 
 /// Opens a file; `None` if there is none.

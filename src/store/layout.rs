@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::catalog::read_file;
 use crate::config::{Backend, TimeSource};
-use crate::error::{Error, Result};
-use crate::format::manifest::Manifest;
+use crate::error::{Corruption, Error, Result};
+use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::segment::{BYTES as HEADER, SegmentHeader};
 use crate::format::snapshot::Snapshot;
 use crate::format::superblock::Superblock;
-use crate::format::{StoreId, names};
+use crate::format::{NUMBER_END, StoreId, names};
 use crate::identity::IdentityKind;
 use crate::state::State;
 use crate::sys::{File, Storage};
@@ -37,7 +37,35 @@ pub(crate) fn read_manifest(
     let path = dir.join(names::MANIFEST);
     let bytes = read_file(storage, &path)?;
     let bytes = bytes.ok_or_else(|| Error::WindowIncomplete { missing: path.clone() })?;
-    Manifest::decode(&bytes, store, &path)
+    let manifest = Manifest::decode(&bytes, store, &path)?;
+    check_numbers(&manifest, &path)?;
+    Ok(manifest)
+}
+
+/// Refuses numbers that nobody could count on from, or add up: that they verify does not make them true.
+fn check_numbers(manifest: &Manifest, path: &Path) -> Result<()> {
+    let Manifest { sequence, first_segment, next_run, next_generation, .. } = *manifest;
+    let from_one = [sequence, first_segment, next_run, next_generation];
+    let from_zero = [manifest.last_segment, manifest.state, manifest.next_fence];
+    let generations = manifest.generations.iter().map(|generation| generation.number);
+    let runs = manifest.runs.iter().flat_map(|run| [run.number, run.generation]);
+    let mut all = from_one.into_iter().chain(from_zero).chain(generations).chain(runs);
+    let wrong = all.find(|&number| number >= NUMBER_END);
+    let wrong = wrong.or(from_one.into_iter().find(|&number| number == 0));
+    let sum_of = |of: fn(&RunEntry) -> u64| {
+        manifest.runs.iter().map(of).fold(0, |sum: u64, each| sum.saturating_add(each))
+    };
+    let sums = [sum_of(|run| run.records), sum_of(|run| run.bytes), sum_of(|run| run.values)];
+    match wrong.or(sums.into_iter().find(|&sum| sum >= NUMBER_END)) {
+        Some(number) => Err(damaged_number(path, 0, "manifest", number)),
+        None => Ok(()),
+    }
+}
+
+/// The damage of a number that cannot be one.
+pub(crate) fn damaged_number(path: &Path, offset: u64, what: &'static str, found: u64) -> Error {
+    let (path, expected) = (path.to_path_buf(), format!("numbers from 1, below {NUMBER_END}"));
+    Corruption { path, offset, what, expected, found: found.to_string() }.into()
 }
 
 /// Reads state file `number`; an empty state if that is zero.
@@ -97,5 +125,11 @@ pub(crate) fn read_segment_header(
             Err(e) => return Err(Error::io("read", path, e)),
         }
     }
-    SegmentHeader::decode(&bytes[..filled], store, number, path)
+    let header = SegmentHeader::decode(&bytes[..filled], store, number, path)?;
+    match &header {
+        Some(header) if header.generation >= NUMBER_END => {
+            Err(damaged_number(path, 40, "log segment header", header.generation))
+        }
+        _ => Ok(header),
+    }
 }

@@ -67,6 +67,13 @@ pub trait Storage: Send + Sync + fmt::Debug + 'static {
         Ok(None)
     }
 
+    /// Refuses a symbolic link in the place of a file or folder. Whoever opens it asks no more: this is for
+    /// those who are sent to a path.
+    fn refuse_link(&self, path: &Path) -> io::Result<()> {
+        let _ = path;
+        Ok(())
+    }
+
     /// Whether the paths are those of the system, so that somebody else can be sent to one.
     fn is_of_the_system(&self) -> bool {
         false

@@ -188,3 +188,15 @@ fn completions_and_man_pages_come_out() {
     run(&["man", "--out", &folder.arg("man")], b"").ok();
     assert!(folder.path("man/firstseen-dedup.1").exists());
 }
+
+/// A stream has the key of the store's identity: it is as secret as the store.
+#[cfg(unix)]
+#[test]
+fn an_exported_file_is_its_owners_alone() {
+    use std::os::unix::fs::MetadataExt;
+    let (folder, db) = with_store(b"a\n");
+    let output = folder.arg("stream");
+    run(&["export", &db, "--output", &output], b"").ok();
+    let mode = std::fs::metadata(&output).expect("a file").mode();
+    assert_eq!(mode & 0o777, 0o600, "{mode:o}");
+}

@@ -141,3 +141,26 @@ fn nothing_is_lost_and_nothing_half() {
         assert!(inserted > 10_000 && known.transacted[&0] > 500, "the children did too little");
     });
 }
+
+/// Sled writes what it has read of its log into a file, at opening, and gives it its name when it is whole. It
+/// takes one that is not for a damaged one.
+#[cfg(feature = "sled")]
+#[test]
+fn while_sled_was_opened() {
+    under(Durability::Buffered, |setting, dir| {
+        if setting.backend != Backend::Sled {
+            return;
+        }
+        let store = setting.open(dir);
+        store.check_and_insert(&["a"]).unwrap();
+        store.close().unwrap();
+        for begun in [&b""[..], &[7; 300]] {
+            let begun_name = "snap.0000000000005334.generating";
+            std::fs::write(dir.join("sled").join(begun_name), begun).unwrap();
+            let store = setting.open(dir);
+            assert_eq!(store.contains(&["a", "b"]).unwrap(), [true, false]);
+            drop(store);
+            assert!(!dir.join("sled").join(begun_name).exists());
+        }
+    });
+}

@@ -1,7 +1,8 @@
 //! Folders of stores on real files: how much they take, and copies of them as they stand.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What all files below a folder take on the disk, in bytes: blocks, not lengths. Files may go away
 /// meanwhile.
@@ -36,4 +37,13 @@ pub fn copy_folder(from: &Path, to: &Path) {
             fs::copy(&entry, &to).unwrap();
         }
     }
+}
+
+/// All bytes at a path: of a file, or of the files below a folder. Links are not followed.
+pub fn bytes_below(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    if !path.is_dir() {
+        return BTreeMap::from([(path.into(), fs::read(path).unwrap())]);
+    }
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| !path.is_symlink()).flat_map(|path| bytes_below(&path)).collect()
 }

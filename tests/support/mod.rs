@@ -12,6 +12,7 @@ pub mod child;
 pub mod differential;
 pub mod disk;
 pub mod files;
+pub mod found;
 pub mod machine;
 pub mod transactions;
 pub mod world;

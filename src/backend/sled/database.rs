@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use sled::Db;
 
+use super::super::open::refuse_link;
 use super::keys;
 use super::piece;
 use crate::error::{Corruption, Error, Result};
@@ -20,6 +21,9 @@ use crate::sys::{File, Storage};
 /// Sled's files that are always there.
 const DATA: &str = "db";
 const CONFIG: &str = "conf";
+/// What it has read of its log: how the names begin, and how they end while it is written.
+const SNAPSHOT: &str = "snap.";
+const BEGUN: &str = ".generating";
 
 /// For how long one waits for a database that is still being closed in this process.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -100,6 +104,8 @@ impl Database {
                 return Err(Error::WindowIncomplete { missing: path.join(name) });
             }
         }
+        names.iter().try_for_each(|name| refuse_link(storage, &path.join(name)))?;
+        remove_begun(storage, path, &names)?;
         let database = Database::start(storage, path, memory)?;
         database.check_name(store)?;
         Ok(database)
@@ -208,6 +214,16 @@ impl Database {
         let path = self.path.clone();
         Corruption { path, offset: 0, what, expected: expected.into(), found: found.into() }
     }
+}
+
+/// Removes snapshots that sled had begun to write when its process died. They mean nothing, but sled takes the
+/// last name that begins so for its snapshot, and one that is not whole for damage: it would not open again.
+fn remove_begun(storage: &dyn Storage, path: &Path, names: &[String]) -> Result<()> {
+    for name in names.iter().filter(|name| name.starts_with(SNAPSHOT) && name.ends_with(BEGUN)) {
+        let path = path.join(name);
+        storage.remove(&path).map_err(|e| Error::io("remove", &path, e))?;
+    }
+    Ok(())
 }
 
 /// What sled found damaged in its file.

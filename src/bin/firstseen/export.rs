@@ -1,6 +1,6 @@
 //! `firstseen export`: a store as one portable stream.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,8 @@ use crate::show::{self, Fact};
 /// and removed afterwards. A store in sled must not be open elsewhere.
 ///
 /// The stream has ids, their times and their outcomes. It has no progress of sources, no state and
-/// nothing that is only prepared: `checkpoint` copies a store with all of it.
+/// nothing that is only prepared: `checkpoint` copies a store with all of it. It has the key of the
+/// store's identity, and is as secret as the store.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     /// The folder of the store
@@ -43,7 +44,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
         return Ok(out.flush()?);
     };
     let fail = |verb, error| Failure::io(verb, output.display(), &error);
-    let file = File::create_new(output).map_err(|error| fail("create", error))?;
+    let file = create(output).map_err(|error| fail("create", error))?;
     let mut out = BufWriter::new(file);
     let records = match export(&args.dir, &mut out) {
         Ok(records) => records,
@@ -57,6 +58,14 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     file.sync_all().map_err(|error| fail("sync", error))?;
     let bytes = file.metadata().map_err(|error| fail("read", error))?.len();
     show::print(vec![Fact::count("records", records), Fact::bytes("bytes", bytes)], args.json)
+}
+
+/// Creates the file, readable by this user alone where the system knows that.
+fn create(output: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true).create_new(true).open(output)
 }
 
 fn export(dir: &Path, out: &mut dyn Write) -> Result<u64> {

@@ -16,7 +16,7 @@ use crate::format::export::{
 use crate::format::manifest::{ForgottenEntry, GenerationEntry, Manifest};
 use crate::format::superblock::Superblock;
 use crate::format::value::Value;
-use crate::format::{StoreId, u32_at};
+use crate::format::{NUMBER_END, StoreId, u32_at};
 use crate::identity::{IdentityKind, random_key};
 use crate::key::Fingerprint;
 use crate::sys::Storage;
@@ -56,6 +56,10 @@ fn check_header(header: &StreamHeader) -> Result<()> {
     }
     if TimeSource::from_code(header.time_source).is_none() {
         return Err(damage(at, "a known time source", format!("number {}", header.time_source)));
+    }
+    if !(1..NUMBER_END).contains(&header.next_generation) {
+        let expected = format!("the number of a generation, from 1, below {NUMBER_END}");
+        return Err(damage(at, &expected, header.next_generation));
     }
     if header.forgotten > FORGOTTEN_MAX as u64 {
         let expected = format!("at most {FORGOTTEN_MAX} forgotten ids");
@@ -152,9 +156,8 @@ impl Import<'_> {
     }
 
     fn open_run(&mut self, at: u64, number: u64, ticks: Ticks, expected: u64) -> Result<()> {
-        let before = self.manifest.generations.last().map(|generation| generation.number);
-        if before.is_some_and(|before| number <= before) || number >= self.manifest.next_generation
-        {
+        let before = self.manifest.generations.last().map_or(0, |generation| generation.number);
+        if number <= before || number >= self.manifest.next_generation {
             return Err(damage(at, "ascending generations", format!("generation {number}")));
         }
         let run = self.manifest.next_run;

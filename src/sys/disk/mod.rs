@@ -105,6 +105,10 @@ impl Storage for Disk {
         system::free_bytes(dir)
     }
 
+    fn refuse_link(&self, path: &Path) -> io::Result<()> {
+        if path.is_symlink() { Err(link_refused()) } else { Ok(()) }
+    }
+
     fn is_of_the_system(&self) -> bool {
         true
     }
@@ -215,15 +219,18 @@ fn open(path: &Path, options: &mut fs::OpenOptions) -> io::Result<Box<dyn File>>
 
 /// Opens, and says so where a symbolic link stands in the place of a file.
 fn open_file(path: &Path, options: &mut fs::OpenOptions) -> io::Result<fs::File> {
-    let refused = || {
-        let text = "a symbolic link stands in the place of the file, and links are not followed";
-        io::Error::new(io::ErrorKind::InvalidInput, text)
-    };
     match options.open(path) {
-        Ok(file) if file.metadata()?.is_symlink() => Err(refused()),
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists && path.is_symlink() => Err(refused()),
+        Ok(file) if file.metadata()?.is_symlink() => Err(link_refused()),
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists && path.is_symlink() => {
+            Err(link_refused())
+        }
         other => other,
     }
+}
+
+fn link_refused() -> io::Error {
+    let text = "a symbolic link stands in the place of the file, and links are not followed";
+    io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 
 /// Copies a file and makes the copy's contents durable; a copy that fails is removed.
