@@ -279,7 +279,7 @@ mod rights {
             store.checkpoint(made("checkpoint")).unwrap();
             let mut stream = Vec::new();
             store.export(&mut stream).unwrap();
-            offline::import_as(&mut stream.as_slice(), made("import"), backend).unwrap();
+            offline::import_into(&mut stream.as_slice(), made("import"), backend).unwrap();
             offline::restore(made("checkpoint"), made("restored")).unwrap();
             offline::migrate(made("checkpoint"), made("migrated"), backend).unwrap();
             insert(&builder().open(made("restored")).unwrap(), 200, 300);

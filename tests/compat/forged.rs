@@ -42,7 +42,7 @@ fn streams_that_promise_more_than_there_is_room_for_are_refused() {
             let stream = forged(3, |payload| put(payload, 24, &promised.to_le_bytes()));
             let dir = tempfile::tempdir().unwrap();
             let dest = dir.path().join("imported");
-            let refused = offline::import_as(&mut stream.as_slice(), &dest, backend);
+            let refused = offline::import_into(&mut stream.as_slice(), &dest, backend);
             let no_room = matches!(refused, Err(Error::DiskFull { .. } | Error::Io { .. }));
             assert!(no_room && !dest.exists(), "{backend}, {promised}: {refused:?}");
         }
@@ -66,7 +66,7 @@ fn streams_with_absurd_times_and_numbers_do_no_harm() {
         for (kind, at, stream) in streams {
             let dir = tempfile::tempdir().unwrap();
             let dest = dir.path().join("imported");
-            if offline::import_as(&mut stream.as_slice(), &dest, backend).is_err() {
+            if offline::import_into(&mut stream.as_slice(), &dest, backend).is_err() {
                 assert!(!dest.exists());
                 continue;
             }
