@@ -8,7 +8,7 @@
 //! | [`dump`] | hands out every record |
 //! | [`checkpoint`] | makes a copy that can be opened, sharing the runs |
 //! | [`restore`] | makes a copy that shares nothing, of a checkpoint |
-//! | [`migrate`] | makes a copy with another [`Backend`](crate::Backend) |
+//! | [`migrate`] | makes a copy with another [`Backend`] |
 //! | [`export`], [`import`] | a store as a stream of bytes |
 //!
 //! No function takes the store's lock, and none changes anything in the folder it reads; all work
