@@ -34,7 +34,7 @@ impl Founding {
         put(&mut store, 56, &u32::from(self.sled).to_le_bytes());
         put_sum(&name, 0, 0, &mut store);
         fs::write(dir.join("STORE"), store).unwrap();
-        let mut manifest = [0; 136];
+        let mut manifest = [0; 144];
         put(&mut manifest, 0, b"FSMANIF\0");
         put(&mut manifest, 8, &1_u32.to_le_bytes());
         put(&mut manifest, 32, &8_u32.to_le_bytes());
