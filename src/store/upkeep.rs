@@ -472,7 +472,7 @@ impl Upkeep {
         let unused: Vec<_> = core.gate.update(|view| {
             let at = view.runs.iter().position(|r| is_input(r.number())).unwrap_or(0);
             let unused = view.runs.extract_if(.., |r| is_input(r.number())).collect();
-            view.runs.insert(at, Arc::clone(&run));
+            view.runs.insert(at, SharedRun::clone(&run));
             unused
         });
         drop(unused);
