@@ -30,6 +30,7 @@ impl World {
         let ticks = Ticks { base: Timestamp::MIN, micros: 1 };
         let path = dir.join("segment");
         let file = disk.create(&path).unwrap();
+        disk.sync_dir(dir).unwrap();
         let header =
             SegmentHeader { store: [7; 16], number: 1, generation: 1, ticks, previous_len: 0 };
         let segment = Arc::new(Segment::new(file, path, header).unwrap());
