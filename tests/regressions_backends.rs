@@ -10,6 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use firstseen::{Backend, Builder, Durability, Error, Store, Verdict, offline};
 
+mod support;
+
+use support::files::copy_folder;
+
 const CHILD: &str = "FIRSTSEEN_TEST_CHILD";
 
 fn backends() -> impl Iterator<Item = Backend> {
@@ -35,18 +39,6 @@ fn insert(store: &Store, range: std::ops::Range<u64>) {
 
 fn known(store: &Store, range: std::ops::Range<u64>) -> usize {
     store.contains(&ids(range)).unwrap().iter().filter(|known| **known).count()
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 /// Ends the process where a run was sealed for the first time.
@@ -203,14 +195,14 @@ fn a_bit_that_changes_in_a_closed_store_is_noticed() {
             .flat_map(|file| (1..100).step_by(7).map(move |p| (file, p)))
         {
             let copied = folder.path().join("copy");
-            copy(&dir, &copied);
+            copy_folder(&dir, &copied);
             let damaged = copied.join(file.strip_prefix(&dir).unwrap());
             let mut bytes = fs::read(&damaged).unwrap();
             let used = bytes.iter().rposition(|&byte| byte != 0).unwrap();
             bytes[used * percent / 100] ^= 1;
             fs::write(&damaged, bytes).unwrap();
             let looked = folder.path().join("looked");
-            copy(&copied, &looked);
+            copy_folder(&copied, &looked);
             let verified = offline::verify(&looked, &mut |_| {});
             let clean = verified.is_ok_and(|verified| verified.damages == 0);
             let lost = match open(&copied).and_then(|store| store.contains(&ids(0..1_900))) {

@@ -12,12 +12,13 @@ use crate::run::{LatestValues, Merge};
 /// Records of a step: some tens of milliseconds.
 const STEP: usize = 1 << 19;
 /// Bytes of what is kept with ids that a step writes, about: some tens of milliseconds.
-pub(super) const VALUES_STEP: usize = 8 << 20;
+const VALUES_STEP: usize = 8 << 20;
 
 /// A merge under way. One that is not finished leaves nothing behind that counts.
 #[derive(Debug)]
 pub(crate) struct Merging {
     inputs: Vec<Arc<dyn Sealed>>,
+    /// Where they go; taken when all is written.
     sink: Option<Box<dyn RunSink>>,
     stage: Stage,
     /// The last id that was written in this stage.
@@ -28,7 +29,6 @@ pub(crate) struct Merging {
 enum Stage {
     Records,
     Values,
-    Written,
 }
 
 impl Merging {
@@ -50,22 +50,18 @@ impl Merging {
     /// Writes some more; the finished run once all is written. After an error the merge cannot go on.
     pub(crate) fn step(&mut self) -> Result<Option<Arc<dyn Sealed>>> {
         let sink = self.sink.as_deref_mut().expect("a finished merge takes no steps");
-        let next = match self.stage {
-            Stage::Records if !write_records(&self.inputs, sink, &mut self.last)? => {
-                return Ok(None);
-            }
-            Stage::Records if self.inputs.iter().any(|run| run.values() > 0) => Stage::Values,
-            Stage::Values if !write_values(&self.inputs, sink, &mut self.last)? => {
-                return Ok(None);
-            }
-            Stage::Records | Stage::Values => Stage::Written,
-            Stage::Written => unreachable!("a finished merge takes no steps"),
+        let all = match self.stage {
+            Stage::Records => write_records(&self.inputs, sink, &mut self.last)?,
+            Stage::Values => write_values(&self.inputs, sink, &mut self.last)?,
         };
-        (self.stage, self.last) = (next, None);
-        match next {
-            Stage::Written => self.sink.take().expect("it was there just now").finish().map(Some),
-            _ => Ok(None),
+        if !all {
+            return Ok(None);
         }
+        if self.stage == Stage::Records && self.inputs.iter().any(|run| run.values() > 0) {
+            (self.stage, self.last) = (Stage::Values, None);
+            return Ok(None);
+        }
+        self.sink.take().expect("it was there just now").finish().map(Some)
     }
 }
 

@@ -120,12 +120,11 @@ impl Snapshot {
     /// A snapshot that lists what is missing.
     pub(super) fn take_as_is(storage: &dyn Storage, dir: &Path) -> Result<Snapshot> {
         check_is_store(storage, dir)?;
-        let (superblock, _) = read_store(storage, dir)?;
-        if backend_of(&superblock)? != Backend::Mapped {
-            return Held::open(storage, dir, &superblock)?.into_snapshot(storage, dir);
-        }
         for _ in 0..TRIES {
             let (superblock, manifest) = read_store(storage, dir)?;
+            if backend_of(&superblock)? != Backend::Mapped {
+                return Held::open(storage, dir, &superblock)?.into_snapshot(storage, dir);
+            }
             let files = Files::open(storage, dir, &manifest)?;
             let now = read_manifest(storage, dir, &superblock.store)?;
             // The first segment that was not seen: was it replaced by a run that was not seen?

@@ -59,15 +59,12 @@ mod sled {
 
     use firstseen::{Backend, Store};
 
-    use crate::support::{Folder, dedup, firstseen, run};
+    use crate::support::{self, Folder, dedup, firstseen, run};
     use crate::{kill, transactions};
 
     /// A folder with a store in sled, in `db`, that has seen these lines.
     fn with_store(lines: &[u8]) -> (Folder, String) {
-        let folder = Folder::new();
-        let db = folder.arg("db");
-        dedup(&format!("--db {db} --backend sled"), lines).ok();
-        (folder, db)
+        support::with_store("--backend sled", lines)
     }
 
     /// The lines of a command's output, sorted.

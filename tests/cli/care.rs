@@ -3,14 +3,11 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::support::{Folder, dedup, firstseen, run};
+use crate::support::{self, Folder, dedup, firstseen, run};
 
 /// A folder with a store in `db` that has seen these lines.
 fn with_store(lines: &[u8]) -> (Folder, String) {
-    let folder = Folder::new();
-    let db = folder.arg("db");
-    dedup(&format!("--db {db} --window 1d"), lines).ok();
-    (folder, db)
+    support::with_store("--window 1d", lines)
 }
 
 #[test]

@@ -115,3 +115,11 @@ pub(crate) fn whole_lines(bytes: &[u8]) -> Vec<&[u8]> {
 pub(crate) fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
+
+/// A folder with a store in `db` that has seen these lines, made by `dedup` with these options.
+pub(crate) fn with_store(options: &str, lines: &[u8]) -> (Folder, String) {
+    let folder = Folder::new();
+    let db = folder.arg("db");
+    dedup(&format!("--db {db} {options}"), lines).ok();
+    (folder, db)
+}
