@@ -1,0 +1,85 @@
+//! A campaign: every class for its share of the time, until a promise is broken.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::args::Campaign;
+use crate::case::{Case, Counts};
+use crate::class::Class;
+use crate::random::seed_of;
+use crate::report::{Broken, Progress, Tally, print};
+use crate::watch;
+
+/// Runs a campaign. Whether all promises were kept.
+pub(crate) fn run(campaign: &Campaign) -> bool {
+    let classes = campaign.classes();
+    let progress = Progress::new(&classes);
+    let mut weights: u32 = classes.iter().map(|class| class.weight()).sum();
+    let end = Instant::now() + Duration::from_secs(campaign.seconds);
+    let mut kept = true;
+    for class in classes {
+        let share = end.saturating_duration_since(Instant::now()) * class.weight() / weights.max(1);
+        weights -= class.weight();
+        let tally = match (class.lacks(), campaign.case) {
+            (Some(lack), _) => Tally::skipped(class, campaign.seed, lack),
+            (None, Some(number)) => one(class, campaign, Case::of_number(number)),
+            (None, None) => many(class, campaign, Instant::now() + share, &progress),
+        };
+        kept &= tally.broken.is_none() && !(campaign.complete && tally.skipped.is_some());
+        progress.suspend(|| print(&tally));
+        if !kept {
+            break;
+        }
+    }
+    progress.finish();
+    kept
+}
+
+/// One case, once more.
+fn one(class: &'static dyn Class, campaign: &Campaign, case: Case) -> Tally {
+    let mut tally = Tally::new(class, campaign.seed);
+    let outcome = watch::over(class.name(), case, || class.run(case, &mut tally.counts));
+    tally.note(case);
+    tally.broken = outcome.err().map(|what| Broken::new(class.name(), case, what));
+    tally
+}
+
+/// Cases until the time is up: those that are counted through, then seeds.
+fn many(
+    class: &'static dyn Class,
+    campaign: &Campaign,
+    deadline: Instant,
+    progress: &Progress,
+) -> Tally {
+    let tally = Mutex::new(Tally::new(class, campaign.seed));
+    let (next, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let worker = || {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let up = number > 0 && Instant::now() >= deadline;
+            let done = number >= class.enumerated() && !class.is_sampled();
+            if up || done || over.load(Ordering::Relaxed) {
+                return;
+            }
+            let case = match number < class.enumerated() {
+                true => Case::Enumerated(number),
+                false => Case::of_seed(seed_of(campaign.seed, class.name(), number)),
+            };
+            let mut counts = Counts::default();
+            let outcome = watch::over(class.name(), case, || class.run(case, &mut counts));
+            let mut tally = tally.lock().expect("nobody panics while holding it");
+            tally.counts.merge(&counts);
+            tally.note(case);
+            progress.tell(class.name(), &tally);
+            if let Err(what) = outcome {
+                tally.broken.get_or_insert_with(|| Broken::new(class.name(), case, what));
+                over.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    let workers = if class.is_parallel() { campaign.jobs() } else { 1 };
+    thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(worker))));
+    tally.into_inner().expect("nobody panics while holding it")
+}

@@ -1,0 +1,34 @@
+//! Makes every fault that we can make under firstseen, and holds it to its promises: see this package's README.
+
+mod args;
+mod campaign;
+mod case;
+mod class;
+mod classes;
+mod random;
+mod report;
+mod sim;
+mod watch;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let Args { command, campaign } = Args::parse();
+    let kept = match command {
+        None => {
+            watch::start(Duration::from_secs(campaign.stall), report::stalled);
+            campaign::run(&campaign)
+        }
+        Some(Command::List) => {
+            classes::list();
+            true
+        }
+        Some(_) => false,
+    };
+    if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,1 @@
+//! A store on a disk in memory, under a script.
