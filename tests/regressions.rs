@@ -170,3 +170,22 @@ fn what_was_dropped_under_a_shorter_window_is_told() {
     assert_eq!(store.contains(&ids(0..1)).unwrap(), [false]);
     assert!(store.effective_window() < 3 * HOUR, "{:?}", store.effective_window());
 }
+
+/// A write that stopped inside a segment's header, with the disk dead from then on, left a store that did not
+/// open: the header was taken for damaged.
+#[test]
+fn a_header_that_was_cut_short_is_none() {
+    let run = |failing: u64| {
+        let disk = MemoryDisk::new();
+        let store = builder(&disk).open(DIR).unwrap();
+        disk.set_write_limit(Some(100));
+        disk.fail_from(disk.ops() + failing, ErrorKind::Other);
+        let done = store.check_and_insert(&ids(0..3));
+        let left = builder(&disk.kill()).open(DIR).unwrap();
+        let known = left.contains(&ids(0..3)).unwrap();
+        assert!(done.is_err() || known == [true; 3], "{known:?} after {done:?}");
+        done.is_ok()
+    };
+    let needed = (0..100).find(|&failing| run(failing)).expect("it is done at some time");
+    assert!(needed > 3, "{needed}");
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::catalog::read_file;
 use crate::config::{Backend, TimeSource};
 use crate::error::{Corruption, Error, Result};
+use crate::format::frame::HEADER as FRAME_HEADER;
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::segment::{BYTES as HEADER, SegmentHeader};
 use crate::format::snapshot::Snapshot;
@@ -108,16 +109,18 @@ pub(crate) fn time_source_of(manifest: &Manifest) -> Result<TimeSource> {
     })
 }
 
-/// Reads the header of a segment; `None` if the segment was created and never written.
+/// Reads the header of a segment; `None` if the segment was created and its header never written, or not
+/// to its end: nothing stands behind such a header.
 pub(crate) fn read_segment_header(
     file: &dyn File,
     path: &Path,
     store: &StoreId,
     number: u64,
 ) -> Result<Option<SegmentHeader>> {
-    let mut bytes = [0; HEADER];
+    // With the place of the first frame's header.
+    let mut bytes = [0; HEADER + FRAME_HEADER];
     let mut filled = 0;
-    while filled < HEADER {
+    while filled < bytes.len() {
         match file.read_at(&mut bytes[filled..], filled as u64) {
             Ok(0) => break,
             Ok(read) => filled += read,
@@ -125,7 +128,10 @@ pub(crate) fn read_segment_header(
             Err(e) => return Err(Error::io("read", path, e)),
         }
     }
-    let header = SegmentHeader::decode(&bytes[..filled], store, number, path)?;
+    let header = match SegmentHeader::decode(&bytes[..filled.min(HEADER)], store, number, path) {
+        Err(Error::Corrupt(_)) if bytes[HEADER..].iter().all(|&byte| byte == 0) => return Ok(None),
+        decoded => decoded?,
+    };
     match &header {
         Some(header) if header.generation >= NUMBER_END => {
             Err(damaged_number(path, 40, "log segment header", header.generation))

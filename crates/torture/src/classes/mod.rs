@@ -1,11 +1,15 @@
 //! The fault classes, one a file.
 
+mod crash;
+mod error;
 mod ids;
+mod recovery;
 
 use crate::class::Class;
 
 /// All of them, the cheapest and most telling first.
-pub(crate) const ALL: &[&'static dyn Class] = &[&ids::Ids];
+pub(crate) const ALL: &[&'static dyn Class] =
+    &[&crash::Crash, &recovery::Recovery, &error::Error, &ids::Ids];
 
 /// Says which there are.
 pub(crate) fn list() {

@@ -1,0 +1,110 @@
+//! The end of the process and of the machine at every operation on the disk.
+
+use std::sync::OnceLock;
+
+use firstseen::Durability;
+
+use crate::case::{Case, Counts, Promise};
+use crate::class::Class;
+use crate::random::Random;
+use crate::sim::{Fate, Left, Run, STANDARD, Setup, Step, random_script};
+
+/// Power cuts that are tried at each operation, beside the one that keeps nothing.
+const PATTERNS: u64 = 6;
+const DURABILITIES: [Durability; 2] = [Durability::Buffered, Durability::Sync];
+
+pub(crate) struct Crash;
+
+impl Class for Crash {
+    fn name(&self) -> &'static str {
+        "crash"
+    }
+
+    fn about(&self) -> &'static str {
+        "death of the process, and power cuts that lose, tear and reorder, at every operation of the disk"
+    }
+
+    fn weight(&self) -> u32 {
+        6
+    }
+
+    fn enumerated(&self) -> u64 {
+        points().iter().map(|point| point.operations).sum()
+    }
+
+    fn run(&self, case: Case, counts: &mut Counts) -> Promise {
+        let (setup, script, operation, seed) = match case {
+            Case::Enumerated(number) => {
+                let (point, operation) = point(number);
+                (Setup::standard(point.durability), point.script.to_vec(), operation, number)
+            }
+            Case::Sampled(seed) => {
+                let mut random = Random::new(seed);
+                let (setup, script) = (Setup::random(&mut random), random_script(&mut random));
+                let operations = Run::operations(setup, &script)?;
+                (setup, script, random.below(operations), random.next())
+            }
+        };
+        let place = |wrong| format!("{wrong}; operation {operation}, {setup:?}, {script:?}");
+        die_at(setup, &script, operation, seed, counts).map_err(place)
+    }
+}
+
+fn die_at(
+    setup: Setup,
+    script: &[Step],
+    operation: u64,
+    seed: u64,
+    counts: &mut Counts,
+) -> Promise {
+    let mut run = Run::new(setup, Fate::Dead);
+    run.disk.fail_from(operation, std::io::ErrorKind::Other);
+    run.go(script)?;
+    Left::of(&run, run.disk.kill())
+        .holds_for_good(&run.now, true)
+        .map_err(|wrong| format!("after a kill: {wrong}"))?;
+    let allowed = run.after_power_cut();
+    Left::of(&run, run.disk.crash())
+        .holds_for_good(&allowed, true)
+        .map_err(|wrong| format!("after a power cut that kept nothing: {wrong}"))?;
+    for pattern in 0..PATTERNS {
+        let left = run.disk.crash_with(Random::new(seed ^ pattern << 48).next());
+        Left::of(&run, left)
+            .holds_for_good(&allowed, true)
+            .map_err(|wrong| format!("after power cut {pattern}: {wrong}"))?;
+    }
+    counts.add("states", PATTERNS + 2);
+    Ok(())
+}
+
+/// A standard script under a durability, and how many operations it takes.
+pub(super) struct Point {
+    pub(super) script: &'static [Step],
+    pub(super) durability: Durability,
+    pub(super) operations: u64,
+}
+
+/// Every standard script, with its operations counted once.
+pub(super) fn points() -> &'static [Point] {
+    static POINTS: OnceLock<Vec<Point>> = OnceLock::new();
+    POINTS.get_or_init(|| {
+        let each = STANDARD.iter().flat_map(|&script| DURABILITIES.map(|d| (script, d)));
+        let point = |(script, durability)| {
+            let operations = Run::operations(Setup::standard(durability), script);
+            let operations = operations.unwrap_or_else(|wrong| panic!("{wrong}: {script:?}"));
+            Point { script, durability, operations }
+        };
+        each.map(point).collect()
+    })
+}
+
+/// The script and the operation of a number.
+pub(super) fn point(mut number: u64) -> (&'static Point, u64) {
+    for point in points() {
+        if number < point.operations {
+            return (point, number);
+        }
+        number -= point.operations;
+    }
+    panic!("no operation has this number");
+}

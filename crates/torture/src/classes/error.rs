@@ -1,0 +1,114 @@
+//! An error at every operation of the disk, once or until it is healed, and short writes.
+
+use std::io::ErrorKind;
+
+use firstseen::Durability;
+
+use crate::case::{Case, Counts, Promise};
+use crate::class::Class;
+use crate::random::Random;
+use crate::sim::{Fate, Left, Run, Setup, Step, random_script};
+
+use super::crash::{point, points};
+
+/// How an operation fails.
+#[derive(Debug, Clone, Copy)]
+struct Fault {
+    kind: ErrorKind,
+    /// So many operations fail; after that the disk is well again.
+    operations: u64,
+    /// Writes take so many bytes at a time.
+    write_limit: Option<usize>,
+}
+
+const EIO: ErrorKind = ErrorKind::Other;
+const FULL: ErrorKind = ErrorKind::StorageFull;
+
+const FAULTS: [Fault; 6] = [
+    Fault { kind: EIO, operations: 1, write_limit: None },
+    Fault { kind: FULL, operations: 1, write_limit: None },
+    Fault { kind: ErrorKind::Interrupted, operations: 1, write_limit: None },
+    Fault { kind: EIO, operations: 7, write_limit: None },
+    Fault { kind: FULL, operations: 12, write_limit: Some(100) },
+    Fault { kind: EIO, operations: 2, write_limit: Some(7) },
+];
+
+pub(crate) struct Error;
+
+impl Class for Error {
+    fn name(&self) -> &'static str {
+        "error"
+    }
+
+    fn about(&self) -> &'static str {
+        "EIO, ENOSPC, EINTR and short writes at every operation, for once or for a while; then a crash"
+    }
+
+    fn weight(&self) -> u32 {
+        5
+    }
+
+    fn enumerated(&self) -> u64 {
+        points().iter().map(|point| point.operations).sum::<u64>() * FAULTS.len() as u64
+    }
+
+    fn run(&self, case: Case, counts: &mut Counts) -> Promise {
+        let (setup, script, operation, fault, seed) = match case {
+            Case::Enumerated(number) => {
+                let (point, operation) = point(number / FAULTS.len() as u64);
+                let fault = FAULTS[(number % FAULTS.len() as u64) as usize];
+                (Setup::standard(point.durability), point.script.to_vec(), operation, fault, number)
+            }
+            Case::Sampled(seed) => {
+                let mut random = Random::new(seed);
+                let (setup, script) = (Setup::random(&mut random), random_script(&mut random));
+                let operations = Run::operations(setup, &script)?;
+                let fault = Fault {
+                    kind: random.pick(&[EIO, EIO, FULL, FULL, ErrorKind::Interrupted]),
+                    operations: random.pick(&[1, 1, 1, 2, 5, 20]),
+                    write_limit: random.pick(&[None, None, Some(1), Some(60), Some(513)]),
+                };
+                (setup, script, random.below(operations), fault, random.next())
+            }
+        };
+        let place =
+            |wrong| format!("{wrong}; operation {operation}, {fault:?}, {setup:?}, {script:?}");
+        fail_at(setup, &script, operation, fault, seed, counts).map_err(place)
+    }
+}
+
+fn fail_at(
+    setup: Setup,
+    script: &[Step],
+    operation: u64,
+    fault: Fault,
+    seed: u64,
+    counts: &mut Counts,
+) -> Promise {
+    let mut run = Run::new(setup, Fate::Obeys);
+    run.disk.set_write_limit(fault.write_limit);
+    (operation..operation + fault.operations).for_each(|at| run.disk.fail_at(at, fault.kind));
+    run.go(script)?;
+    counts.add("errors", run.errors);
+    Left::of(&run, run.disk.kill())
+        .holds_for_good(&run.now, false)
+        .map_err(|wrong| format!("after a kill: {wrong}"))?;
+    let allowed = run.after_power_cut();
+    let cut = if seed % 2 == 0 { run.disk.crash() } else { run.disk.crash_with(seed) };
+    Left::of(&run, cut)
+        .holds_for_good(&allowed, true)
+        .map_err(|wrong| format!("after a power cut: {wrong}"))?;
+    drop(run.store.take());
+    run.disk.heal();
+    Left::of(&run, run.disk.kill())
+        .holds_for_good(&run.now, false)
+        .map_err(|wrong| format!("after its end: {wrong}"))?;
+    counts.add("states", 3);
+    if setup.durability == Durability::Sync {
+        Left::of(&run, run.disk.crash())
+            .holds_for_good(&run.now, true)
+            .map_err(|wrong| format!("after its end and a power cut: {wrong}"))?;
+        counts.add("states", 1);
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! Death at every operation of recovery, and of the recovery from that.
+
+use std::io::ErrorKind;
+
+use crate::case::{Case, Counts, Promise, ensure};
+use crate::class::Class;
+use crate::random::Random;
+use crate::sim::{Fate, Left, Run, Setup, Step, random_script};
+
+use super::crash::{point, points};
+
+/// Of the operations of standard scripts, one in so many is followed by a death at each operation of recovery.
+const SHARE: u64 = 5;
+/// So many recoveries die in a row, each from what the one before left.
+const DEPTH: u64 = 3;
+
+pub(crate) struct Recovery;
+
+impl Class for Recovery {
+    fn name(&self) -> &'static str {
+        "recovery"
+    }
+
+    fn about(&self) -> &'static str {
+        "a crash, then a crash at every operation of the recovery, and of the next: the same in the end"
+    }
+
+    fn weight(&self) -> u32 {
+        4
+    }
+
+    fn enumerated(&self) -> u64 {
+        points().iter().map(|point| point.operations).sum::<u64>() / SHARE
+    }
+
+    fn run(&self, case: Case, counts: &mut Counts) -> Promise {
+        let (setup, script, operation, seed) = match case {
+            Case::Enumerated(number) => {
+                let (point, operation) = point(number * SHARE + number % SHARE);
+                (Setup::standard(point.durability), point.script.to_vec(), operation, number)
+            }
+            Case::Sampled(seed) => {
+                let mut random = Random::new(seed);
+                let (setup, script) = (Setup::random(&mut random), random_script(&mut random));
+                let operations = Run::operations(setup, &script)?;
+                (setup, script, random.below(operations), random.next())
+            }
+        };
+        let place = |wrong| format!("{wrong}; operation {operation}, {setup:?}, {script:?}");
+        die_in_recovery(setup, &script, operation, seed, counts).map_err(place)
+    }
+}
+
+fn die_in_recovery(
+    setup: Setup,
+    script: &[Step],
+    operation: u64,
+    seed: u64,
+    counts: &mut Counts,
+) -> Promise {
+    let mut run = Run::new(setup, Fate::Dead);
+    run.disk.fail_from(operation, ErrorKind::Other);
+    run.go(script)?;
+    let mut random = Random::new(seed);
+    let power = random.one_in(2);
+    let (first, allowed) = match power {
+        true => (run.disk.crash_with(random.next()), run.after_power_cut()),
+        false => (run.disk.kill(), run.now.clone()),
+    };
+    for step in 0.. {
+        let mut disk = first.kill();
+        disk.fail_from(step, ErrorKind::Other);
+        let recovered = setup.open(&disk, &run.clock).is_ok();
+        for depth in 1..=DEPTH {
+            // What the first crash left may go in a second power cut, if it was one of the process.
+            disk = if power { disk.crash_with(random.next()) } else { disk.kill() };
+            counts.add("states", 1);
+            if depth < DEPTH {
+                disk.fail_from(random.below(step + 2), ErrorKind::Other);
+                drop(setup.open(&disk, &run.clock));
+            }
+        }
+        Left::of(&run, disk)
+            .holds_for_good(&allowed, true)
+            .map_err(|wrong| format!("recovery died at its operation {step}: {wrong}"))?;
+        if recovered {
+            break;
+        }
+        ensure(step < 10_000, || "recovery has no end".into())?;
+    }
+    Ok(())
+}
