@@ -189,3 +189,23 @@ fn a_header_that_was_cut_short_is_none() {
     let needed = (0..100).find(|&failing| run(failing)).expect("it is done at some time");
     assert!(needed > 3, "{needed}");
 }
+
+/// The end of a segment of an earlier opening was vouched for by nothing once another had followed it, and taken
+/// for a torn tail.
+#[test]
+fn rot_in_a_segment_of_an_earlier_opening_is_an_error() {
+    let disk = MemoryDisk::new();
+    for from in [0, 1_000, 2_000] {
+        let store = builder(&disk).open(DIR).unwrap();
+        store.check_and_insert(&ids(from..from + 500)).unwrap();
+        store.close().unwrap();
+    }
+    for name in names(&disk, ".log") {
+        let disk = disk.kill();
+        let log = disk.open_write(&Path::new(DIR).join(&name)).unwrap();
+        let len = log.len().unwrap();
+        log.write_at(&[0; 600], len - 600).unwrap();
+        let refused = builder(&disk).open(DIR).unwrap_err();
+        assert!(matches!(refused, Error::Corrupt(_)), "{name}: {refused}");
+    }
+}

@@ -25,8 +25,17 @@ pub(crate) struct SegmentHeader {
     pub(crate) generation: u64,
     /// The ticks of that generation.
     pub(crate) ticks: Ticks,
-    /// Length in bytes of the content of the segment before, zero for the first of an opening.
-    pub(crate) previous_len: u64,
+    /// The segment before.
+    pub(crate) previous: Previous,
+}
+
+/// What a segment says of the one before; nothing if there is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Previous {
+    /// Length of its content in bytes.
+    pub(crate) len: u64,
+    /// How many of them were durable when the header was put in place.
+    pub(crate) durable: u64,
 }
 
 impl SegmentHeader {
@@ -45,7 +54,8 @@ impl SegmentHeader {
         put_u64(&mut bytes, 40, self.generation);
         put_u64(&mut bytes, 48, self.ticks.base.as_micros());
         put_u64(&mut bytes, 56, self.ticks.micros);
-        put_u64(&mut bytes, 64, self.previous_len);
+        put_u64(&mut bytes, 64, self.previous.len);
+        put_u64(&mut bytes, 72, self.previous.durable);
         let sum = self.salt().sum(0, &bytes[..SUM_AT]);
         put_u64(&mut bytes, SUM_AT, sum);
         bytes
@@ -88,7 +98,7 @@ impl SegmentHeader {
             number,
             generation: u64_at(bytes, 40),
             ticks,
-            previous_len: u64_at(bytes, 64),
+            previous: Previous { len: u64_at(bytes, 64), durable: u64_at(bytes, 72) },
         }))
     }
 }
@@ -99,7 +109,8 @@ mod tests {
 
     fn sample() -> SegmentHeader {
         let ticks = Ticks { base: Timestamp::from_secs(7), micros: 13 };
-        SegmentHeader { store: [5; 16], number: 4, generation: 2, ticks, previous_len: 999 }
+        let previous = Previous { len: 999, durable: 333 };
+        SegmentHeader { store: [5; 16], number: 4, generation: 2, ticks, previous }
     }
 
     #[test]

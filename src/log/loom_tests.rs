@@ -6,7 +6,7 @@ use loom::thread;
 
 use super::{Log, Need, Segment, replay};
 use crate::format::frame::{FrameBuffer, FrameKind};
-use crate::format::segment::SegmentHeader;
+use crate::format::segment::{Previous, SegmentHeader};
 use crate::key::Fingerprint;
 use crate::sync::Arc;
 use crate::sys::Storage;
@@ -31,11 +31,16 @@ impl World {
         let path = dir.join("segment");
         let file = disk.create(&path).unwrap();
         disk.sync_dir(dir).unwrap();
-        let header =
-            SegmentHeader { store: [7; 16], number: 1, generation: 1, ticks, previous_len: 0 };
+        let header = SegmentHeader {
+            store: [7; 16],
+            number: 1,
+            generation: 1,
+            ticks,
+            previous: Previous::default(),
+        };
         let segment = Arc::new(Segment::new(file, path, header).unwrap());
         let log = Log::new(need == Need::Synced);
-        let header = log.activate(&segment, 0);
+        let header = log.activate(&segment, Previous::default());
         log.wait(header, need).unwrap();
         World { disk, log, segment }
     }

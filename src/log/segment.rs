@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
-use crate::format::segment::{BYTES as HEADER, SegmentHeader};
+use crate::format::segment::{BYTES as HEADER, Previous, SegmentHeader};
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 use crate::sys::File;
 
@@ -69,6 +69,11 @@ impl Segment {
         self.synced.load(Ordering::Relaxed)
     }
 
+    /// What the next segment says of it. Nothing more is staged for it.
+    pub(crate) fn as_previous(&self) -> Previous {
+        Previous { len: self.content_len(), durable: self.synced_len() }
+    }
+
     /// Bytes that it takes on the disk.
     pub(crate) fn allocated(&self) -> u64 {
         *lock(&self.allocated)
@@ -109,8 +114,8 @@ impl Segment {
         self.file.truncate(len).map_err(|e| Error::io("trim", &self.path, e))
     }
 
-    /// The header, for a segment that follows one of `previous_len` bytes.
-    pub(super) fn header(&self, previous_len: u64) -> SegmentHeader {
-        SegmentHeader { previous_len, ..self.header }
+    /// The header, for a segment that follows one of which this is known.
+    pub(super) fn header(&self, previous: Previous) -> SegmentHeader {
+        SegmentHeader { previous, ..self.header }
     }
 }

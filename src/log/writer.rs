@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::format::frame::FrameBuffer;
+use crate::format::segment::Previous;
 use crate::sync::{Arc, AtomicU64, Condvar, Mutex, MutexGuard, Ordering, lock};
 use crate::sys::write_all_at;
 
@@ -93,10 +94,9 @@ impl Log {
         }
     }
 
-    /// Makes `segment` the one that follows a segment whose content is `previous_len` long: stages
-    /// its header. Frames may be staged for it from now on, and for the one before no more.
-    pub(crate) fn activate(&self, segment: &Arc<Segment>, previous_len: u64) -> Lsn {
-        let header = segment.header(previous_len).encode();
+    /// Makes `segment` the one that follows a segment of which this is known: stages its header. Frames may be staged for it from now on, and for the one before no more.
+    pub(crate) fn activate(&self, segment: &Arc<Segment>, previous: Previous) -> Lsn {
+        let header = segment.header(previous).encode();
         let reserved = segment.reserve(header.len() as u64);
         assert!(reserved, "a segment is created with room for its header");
         lock(&self.state).stage(segment, &header)
@@ -108,7 +108,7 @@ impl Log {
         let mut state = lock(&self.state);
         let offset = segment.tail.load(Ordering::Relaxed);
         let synced = segment.synced.load(Ordering::Relaxed);
-        let bytes = frame.place(segment.header(0).salt(), offset, synced);
+        let bytes = frame.place(segment.header(Previous::default()).salt(), offset, synced);
         state.stage(segment, bytes)
     }
 

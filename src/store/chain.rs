@@ -41,8 +41,13 @@ impl<'a> Chain<'a> {
         header: Option<SegmentHeader>,
     ) -> Result<Option<SegmentHeader>> {
         let follows = |header: &SegmentHeader| {
-            self.last.is_none_or(|(_, tail)| header.previous_len <= tail.end)
+            self.last.is_none_or(|(_, tail)| header.previous.len <= tail.end)
         };
+        if let (Some(header), Some((before, tail))) = (header, self.last)
+            && tail.end < header.previous.durable
+        {
+            return Err(lost_before(path, before, tail.end, header.previous.durable));
+        }
         if let Some(header) = header.filter(follows) {
             return Ok(Some(header));
         }
@@ -80,6 +85,18 @@ fn lost(path: &Path, end: u64, len: u64) -> Error {
     })
 }
 
+/// The damage of segment `before`, which ends at `end`, though the one at `path` says that it had `len` durable
+/// bytes.
+fn lost_before(path: &Path, before: u64, end: u64, len: u64) -> Error {
+    Error::from(Corruption {
+        path: path.with_file_name(names::segment(Path::new(""), before)),
+        offset: end,
+        what: "log frame",
+        expected: format!("durable frames up to byte {len}, as the next segment says"),
+        found: "bytes that do not verify".into(),
+    })
+}
+
 /// Judges segment `number` that does not follow on the one `before`, whose number and end are given:
 /// either that one ends too early or this one has no header. That is damage if this one says that
 /// anything was synced, for segments are synced in order, and from the front.
@@ -95,13 +112,9 @@ fn check_not_lost(
     let synced = replay(file, path, salt, &mut |_, _, _| Ok(()));
     let lost = match (synced, header, before) {
         (Ok(tail), ..) if tail.synced == 0 => return Ok(()),
-        (Err(Error::Corrupt(_)) | Ok(_), Some(header), Some((before, tail))) => Corruption {
-            path: path.with_file_name(names::segment(Path::new(""), before)),
-            offset: tail.end,
-            what: "log frame",
-            expected: format!("durable frames up to byte {}", header.previous_len),
-            found: "bytes that do not verify".into(),
-        },
+        (Err(Error::Corrupt(_)) | Ok(_), Some(header), Some((before, tail))) => {
+            return Err(lost_before(path, before, tail.end, header.previous.len));
+        }
         (Err(Error::Corrupt(_)) | Ok(_), ..) => {
             // Whoever looks on while the segment is written may have come before the header.
             if read_segment_header(file, path, store, number)?.is_some() {

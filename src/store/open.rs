@@ -421,6 +421,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
             MemTable::new(table, next_generation - 1, ticks, Core::table_limit(&options))
         }
     };
+    let previous = replayed.end();
     let frozen = replayed.tables.into_iter().rev().map(|mem| Frozen {
         mem: Arc::new(mem),
         lsn: Lsn::default(),
@@ -462,7 +463,11 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         prepared: Mutex::new(prepared),
         positions: Mutex::new(Positions::default()),
         complete_since,
-        rotation: Mutex::new(Rotation { next_segment: replayed.next_segment, next_generation }),
+        rotation: Mutex::new(Rotation {
+            next_segment: replayed.next_segment,
+            next_generation,
+            previous,
+        }),
         cut_generation: AtomicBool::new(false),
         spare: Mutex::new(None),
         upkeep: Mutex::new(upkeep),

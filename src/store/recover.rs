@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::format::StoreId;
 use crate::format::frame::{FrameHeader, FrameKind};
 use crate::format::manifest::Manifest;
-use crate::format::segment::SegmentHeader;
+use crate::format::segment::{Previous, SegmentHeader};
 use crate::index::Table;
 use crate::key::Fingerprint;
 use crate::log::{Content, records_of, replay};
@@ -45,6 +45,11 @@ pub(crate) struct Replayed {
 }
 
 impl Replayed {
+    /// What the next segment says of the last one that was replayed.
+    pub(crate) fn end(&self) -> Previous {
+        Previous { len: self.last_len, durable: self.last_len }
+    }
+
     /// Notes in a manifest how far the log is durable by now, for the next time that it is written.
     pub(crate) fn note_end(&self, manifest: &mut Manifest) {
         if self.last_len > 0 && self.dropped.is_empty() {

@@ -6,7 +6,7 @@
 
 use super::core::Core;
 use crate::error::{Error, Result};
-use crate::format::segment::SegmentHeader;
+use crate::format::segment::{Previous, SegmentHeader};
 use crate::index::Table;
 use crate::log::Segment;
 use crate::sync::{Arc, MutexGuard, Ordering, lock};
@@ -30,6 +30,8 @@ pub(crate) enum Need {
 pub(crate) struct Rotation {
     pub(crate) next_segment: u64,
     pub(crate) next_generation: u64,
+    /// The segment before the next one, if that is in use no more.
+    pub(crate) previous: Previous,
 }
 
 impl Core {
@@ -59,9 +61,10 @@ impl Core {
         let segment = self.create_segment(rotation, active.generation, active.ticks)?;
         self.gate.update(|view| {
             view.active.add_segment(segment.number());
-            self.log.activate(&segment, 0);
+            self.log.activate(&segment, rotation.previous);
             view.segment = Some(segment);
         });
+        rotation.previous = Previous::default();
         Ok(())
     }
 
@@ -118,11 +121,16 @@ impl Core {
         }
         self.gate.update(|view| {
             let old = std::mem::replace(&mut view.active, fresh);
-            if let Some(next) = &next {
-                view.active.add_segment(next.number());
-                let previous_len = segment.as_ref().map_or(0, |segment| segment.content_len());
-                self.log.activate(next, previous_len);
-            }
+            let before =
+                segment.as_ref().map_or(rotation.previous, |segment| segment.as_previous());
+            rotation.previous = match &next {
+                Some(next) => {
+                    view.active.add_segment(next.number());
+                    self.log.activate(next, before);
+                    Previous::default()
+                }
+                None => before,
+            };
             view.segment = next;
             if old.first_segment().is_some() {
                 view.frozen
@@ -146,7 +154,8 @@ impl Core {
         ticks: Ticks,
     ) -> Result<Arc<Segment>> {
         let (number, store) = (rotation.next_segment, self.store);
-        let header = SegmentHeader { store, number, generation, ticks, previous_len: 0 };
+        let header =
+            SegmentHeader { store, number, generation, ticks, previous: Previous::default() };
         let file = self.vault.create_segment(number)?;
         let segment = Segment::new(file, self.vault.segment_path(number), header);
         // The next one takes the same number.

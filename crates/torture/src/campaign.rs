@@ -46,7 +46,7 @@ fn one(class: &'static dyn Class, campaign: &Campaign, case: Case) -> Tally {
     tally
 }
 
-/// Cases until the time is up: those that are counted through, then seeds.
+/// Cases until the time is up: in turns one of those that are counted through, and one that a seed draws.
 fn many(
     class: &'static dyn Class,
     campaign: &Campaign,
@@ -59,14 +59,10 @@ fn many(
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let up = number > 0 && Instant::now() >= deadline;
-            let done = number >= class.enumerated() && !class.is_sampled();
-            if up || done || over.load(Ordering::Relaxed) {
+            let Some(case) = nth(class, campaign.seed, number).filter(|_| !up) else { return };
+            if over.load(Ordering::Relaxed) {
                 return;
             }
-            let case = match number < class.enumerated() {
-                true => Case::Enumerated(number),
-                false => Case::of_seed(seed_of(campaign.seed, class.name(), number)),
-            };
             let mut counts = Counts::default();
             let outcome = watch::over(class.name(), case, || class.run(case, &mut counts));
             let mut tally = tally.lock().expect("nobody panics while holding it");
@@ -82,4 +78,14 @@ fn many(
     let workers = if class.is_parallel() { campaign.jobs() } else { 1 };
     thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(worker))));
     tally.into_inner().expect("nobody panics while holding it")
+}
+
+/// Case `number` of a campaign.
+fn nth(class: &dyn Class, seed: u64, number: u64) -> Option<Case> {
+    let enumerated = if class.is_sampled() { number / 2 } else { number };
+    let sampled = || Case::of_seed(seed_of(seed, class.name(), number));
+    match (number.is_multiple_of(2) || !class.is_sampled(), enumerated < class.enumerated()) {
+        (true, true) => Some(Case::Enumerated(enumerated)),
+        _ => class.is_sampled().then(sampled),
+    }
 }

@@ -16,7 +16,7 @@ use crate::error::{Corruption, Result};
 use crate::format::checksum::Salt;
 use crate::format::frame::{FrameBuffer, FrameKind, HEADER as FRAME_HEADER};
 use crate::format::manifest::{ForgottenEntry, GenerationEntry, Manifest, RunEntry};
-use crate::format::segment::{BYTES as SEGMENT_HEADER, SegmentHeader};
+use crate::format::segment::{BYTES as SEGMENT_HEADER, Previous, SegmentHeader};
 use crate::format::superblock::Superblock;
 use crate::format::value::{SUM, Value, file as values_file};
 use crate::format::{PAGE, manifest, put_u64, run, segment, superblock, u64_at};
@@ -194,7 +194,7 @@ pub fn write_segment(calls: &[Vec<Record>], synced: bool) -> Vec<u8> {
         number: NUMBER,
         generation: 1,
         ticks: TICKS,
-        previous_len: 0,
+        previous: Previous::default(),
     };
     let mut bytes = header.encode().to_vec();
     let mut frame = FrameBuffer::default();

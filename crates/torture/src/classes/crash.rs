@@ -61,7 +61,7 @@ fn die_at(
     run.disk.fail_from(operation, std::io::ErrorKind::Other);
     run.go(script)?;
     Left::of(&run, run.disk.kill())
-        .holds_for_good(&run.now, true)
+        .holds_for_good(&run.after_kill(), true)
         .map_err(|wrong| format!("after a kill: {wrong}"))?;
     let allowed = run.after_power_cut();
     Left::of(&run, run.disk.crash())

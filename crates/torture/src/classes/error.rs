@@ -85,13 +85,14 @@ fn fail_at(
     seed: u64,
     counts: &mut Counts,
 ) -> Promise {
-    let mut run = Run::new(setup, Fate::Obeys);
+    let fate = if fault.operations == 1 { Fate::Obeys } else { Fate::Wavers };
+    let mut run = Run::new(setup, fate);
     run.disk.set_write_limit(fault.write_limit);
     (operation..operation + fault.operations).for_each(|at| run.disk.fail_at(at, fault.kind));
     run.go(script)?;
     counts.add("errors", run.errors);
     Left::of(&run, run.disk.kill())
-        .holds_for_good(&run.now, false)
+        .holds_for_good(&run.after_kill(), false)
         .map_err(|wrong| format!("after a kill: {wrong}"))?;
     let allowed = run.after_power_cut();
     let cut = if seed % 2 == 0 { run.disk.crash() } else { run.disk.crash_with(seed) };
@@ -101,12 +102,12 @@ fn fail_at(
     drop(run.store.take());
     run.disk.heal();
     Left::of(&run, run.disk.kill())
-        .holds_for_good(&run.now, false)
+        .holds_for_good(&run.after_kill(), false)
         .map_err(|wrong| format!("after its end: {wrong}"))?;
     counts.add("states", 3);
     if setup.durability == Durability::Sync {
         Left::of(&run, run.disk.crash())
-            .holds_for_good(&run.now, true)
+            .holds_for_good(&run.after_kill(), true)
             .map_err(|wrong| format!("after its end and a power cut: {wrong}"))?;
         counts.add("states", 1);
     }

@@ -4,12 +4,13 @@ mod crash;
 mod error;
 mod ids;
 mod recovery;
+mod rot;
 
 use crate::class::Class;
 
 /// All of them, the cheapest and most telling first.
 pub(crate) const ALL: &[&'static dyn Class] =
-    &[&crash::Crash, &recovery::Recovery, &error::Error, &ids::Ids];
+    &[&crash::Crash, &recovery::Recovery, &error::Error, &rot::Rot, &ids::Ids];
 
 /// Says which there are.
 pub(crate) fn list() {

@@ -65,7 +65,7 @@ fn die_in_recovery(
     let power = random.one_in(2);
     let (first, allowed) = match power {
         true => (run.disk.crash_with(random.next()), run.after_power_cut()),
-        false => (run.disk.kill(), run.now.clone()),
+        false => (run.disk.kill(), run.after_kill()),
     };
     for step in 0.. {
         let mut disk = first.kill();

@@ -17,6 +17,8 @@ mod script;
 mod setup;
 
 pub(crate) use left::Left;
+pub(crate) use look::look;
+pub(crate) use model::Model;
 pub(crate) use run::{Fate, Run};
 pub(crate) use script::{STANDARD, Step, random_script};
-pub(crate) use setup::Setup;
+pub(crate) use setup::{DIR, Setup};

@@ -16,8 +16,11 @@ use crate::case::{Promise, ensure};
 pub(crate) enum Fate {
     /// There is none.
     Sound,
-    /// One operation fails, or some do, and the next are obeyed: what was refused is gone.
+    /// One operation fails, and the next are obeyed: what was refused is gone.
     Obeys,
+    /// Some operations fail, and the next are obeyed: what was refused may be there, if taking it back
+    /// failed as well.
+    Wavers,
     /// Nothing is obeyed any more: what was refused may be there.
     Dead,
 }
@@ -32,7 +35,12 @@ pub(crate) struct Run {
     /// What the store holds: one, but for outcomes that are not known.
     pub(crate) now: Vec<Model>,
     /// What else a power cut may leave.
-    pub(crate) past: Vec<Model>,
+    past: Vec<Model>,
+    /// What a disk that wavers may have kept of calls that were refused.
+    refused: Vec<Model>,
+    /// What it held before the last frame of the log, and before each earlier step.
+    previous: Option<Model>,
+    history: Vec<Model>,
     /// Errors that were met.
     pub(crate) errors: u64,
     tokens: u64,
@@ -48,14 +56,23 @@ impl Run {
             store: None,
             now: vec![Model::new(&setup)],
             past: Vec::new(),
+            refused: Vec::new(),
+            previous: None,
+            history: Vec::new(),
             errors: 0,
             tokens: 0,
         }
     }
 
-    /// Goes through a script. What was refused for lack of room is asked for once more.
+    /// Opens the store, and goes through a script.
     pub(crate) fn go(&mut self, script: &[Step]) -> Promise {
-        for &step in [Step::Drop].iter().chain(script) {
+        self.go_on(&[Step::Drop])?;
+        if self.store.is_none() && self.fate == Fate::Dead { Ok(()) } else { self.go_on(script) }
+    }
+
+    /// Goes through a script. What was refused for lack of room is asked for once more.
+    pub(crate) fn go_on(&mut self, script: &[Step]) -> Promise {
+        for &step in script {
             let Err(error) = self.step(step)? else { continue };
             self.errors += 1;
             self.allows(step, &error)?;
@@ -72,9 +89,24 @@ impl Run {
         Ok(())
     }
 
+    /// What the death of the process may leave.
+    pub(crate) fn after_kill(&self) -> Vec<Model> {
+        self.now.iter().chain(&self.refused).cloned().collect()
+    }
+
+    /// What may be taken for the whole if the last frame of the log does not verify.
+    pub(crate) fn after_torn_tail(&self) -> Vec<Model> {
+        self.after_power_cut().into_iter().chain(self.previous.clone()).collect()
+    }
+
+    /// What may be taken for the whole if any of the log's end is gone, and with it whatever told of it.
+    pub(crate) fn after_lost_tail(&self) -> Vec<Model> {
+        self.after_power_cut().into_iter().chain(self.history.iter().rev().cloned()).collect()
+    }
+
     /// What a power cut may leave.
     pub(crate) fn after_power_cut(&self) -> Vec<Model> {
-        self.now.iter().chain(&self.past).cloned().collect()
+        self.now.iter().chain(&self.refused).chain(&self.past).cloned().collect()
     }
 
     /// How many operations of the disk a script takes.
@@ -104,6 +136,7 @@ impl Run {
             return Ok(Ok(()));
         };
         let (mut after, now) = (before.clone(), self.clock.wall());
+        let logged = store.stats().log_bytes_written;
         after.oracle.advance(now);
         let done = match step {
             Step::Insert(from, to) => self.insert(&store, &mut after, from, to, now)?,
@@ -157,6 +190,9 @@ impl Run {
             _ => Ok(()),
         };
         let syncs = matches!(step, Step::Sync | Step::Seal | Step::Prepare(..));
+        if store.stats().log_bytes_written != logged {
+            self.previous = Some(self.now[0].clone());
+        }
         self.follow(step, after, syncs, &done)?;
         Ok(done)
     }
@@ -170,6 +206,7 @@ impl Run {
         done: &Result<(), Error>,
     ) -> Promise {
         let before = self.now[0].clone();
+        self.history.push(before.clone());
         match done {
             Ok(()) => {
                 if syncs || self.setup.durability == Durability::Sync {
@@ -183,7 +220,10 @@ impl Run {
             Err(_) if self.fate == Fate::Dead => self.now = vec![before, after],
             Err(_) => {
                 self.assert_free(step, &before)?;
-                self.past.push(after);
+                match self.fate {
+                    Fate::Wavers => self.refused.push(after),
+                    _ => self.past.push(after),
+                }
             }
         }
         Ok(())
@@ -295,6 +335,8 @@ impl Run {
         };
         let mut wrong = Vec::new();
         let mut fits = |model: &Model| said.agrees(model).map_err(|text| wrong.push(text)).is_ok();
+        self.now = self.after_kill();
+        self.refused.clear();
         self.now.retain(&mut fits);
         ensure(!self.now.is_empty(), || format!("after reopening: {}", wrong.join("; or ")))?;
         self.now.truncate(1);
