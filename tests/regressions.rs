@@ -209,3 +209,21 @@ fn rot_in_a_segment_of_an_earlier_opening_is_an_error() {
         assert!(matches!(refused, Error::Corrupt(_)), "{name}: {refused}");
     }
 }
+
+/// A sync failed, and so did taking back what it should have made durable. The next process found that in the
+/// system's cache, synced with success what the system no longer took for changed, and told of duplicates that a
+/// power cut undid.
+#[test]
+fn what_an_opening_finds_after_a_failed_sync_becomes_durable() {
+    let disk = MemoryDisk::new();
+    let open = |disk: &MemoryDisk| builder(disk).durability(Durability::Sync).open(DIR).unwrap();
+    let store = open(&disk);
+    store.check_and_insert(&ids(0..3)).unwrap();
+    let sync = disk.ops() + 1;
+    (sync..sync + 6).for_each(|operation| disk.fail_at(operation, ErrorKind::Other));
+    assert!(store.check_and_insert(&ids(3..6)).is_err());
+    let disk = disk.kill();
+    let found = open(&disk).contains(&ids(0..6)).unwrap();
+    assert_eq!(found, [true; 6], "the cut was to fail");
+    assert_eq!(open(&disk.crash()).contains(&ids(0..6)).unwrap(), found);
+}

@@ -58,6 +58,10 @@ pub(crate) trait Vault: fmt::Debug + Send + Sync {
     /// Opens a segment to read it back, and to sync it.
     fn open_segment(&self, number: u64) -> Result<Box<dyn File>>;
 
+    /// Makes the bytes of a segment durable that an earlier process wrote from `from` up to `end`, though a
+    /// sync of them may have failed. Those before are durable.
+    fn secure_segment(&self, file: &dyn File, from: u64, end: u64) -> std::io::Result<()>;
+
     /// Removes a segment. That it is gone is durable once [`Vault::sync_names`] was called.
     fn remove_segment(&self, number: u64) -> Result<()>;
 

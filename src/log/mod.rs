@@ -5,6 +5,7 @@
 //! | `segment` | one file of the log, and the room set aside in it |
 //! | `writer` | staging, group commit, failure |
 //! | `replay` | reading a segment back, and telling a torn tail from damage |
+//! | `secure` | making durable what an earlier process wrote |
 //! | `content` | what a frame says |
 //!
 //! # Life of a segment
@@ -22,6 +23,7 @@
 
 mod content;
 mod replay;
+mod secure;
 mod segment;
 mod writer;
 
@@ -30,5 +32,6 @@ mod loom_tests;
 
 pub(crate) use content::Content;
 pub(crate) use replay::{Tail, records_of, replay, replay_prefix};
+pub(crate) use secure::secure;
 pub(crate) use segment::Segment;
 pub(crate) use writer::{Log, Lsn, Need};

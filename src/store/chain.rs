@@ -68,6 +68,12 @@ impl<'a> Chain<'a> {
         }
     }
 
+    /// How many bytes of segment `number`, which ends so, are known to be durable.
+    pub(crate) fn durable_of(&self, number: u64, tail: Tail) -> u64 {
+        let (known, len) = self.known;
+        tail.synced.max(if number == known { len } else { 0 })
+    }
+
     /// Adds a segment that was read. Where it is not known how it ends, every segment follows on it.
     pub(crate) fn push(&mut self, number: u64, tail: Option<Tail>) {
         self.last = tail.map(|tail| (number, tail));

@@ -34,7 +34,7 @@ use crate::format::commit::Item;
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::names;
 use crate::format::superblock::Superblock;
-use crate::identity::{Identity, IdentityKind, random_key};
+use crate::identity::{Identity, IdentityKind};
 use crate::index::Table;
 use crate::log::{Log, Lsn};
 use crate::state::State;
@@ -241,7 +241,7 @@ fn open_vault_of(
 /// Writes `STORE`, then `MANIFEST`: a store exists from the moment that both do.
 fn create_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> {
     let storage = &*options.storage;
-    let random = || random_key().map_err(|e| Error::io("draw a key for", dir, e));
+    let random = || storage.random().map_err(|e| Error::io("draw a key for", dir, e));
     let superblock = Superblock {
         store: random()?,
         identity: options.identity.unwrap_or_default().code(),

@@ -101,7 +101,8 @@ pub(crate) fn replay_log(
         })?;
         chain.check_end(&path, number, tail)?;
         // What the last process wrote and did not live to sync is what verdicts of this one rest on.
-        file.sync_data().map_err(|e| Error::io("sync", &path, e))?;
+        let secured = vault.secure_segment(&*file, chain.durable_of(number, tail), tail.end);
+        secured.map_err(|e| Error::io("sync", &path, e))?;
         recovery.segments += 1;
         recovery.torn_bytes += tail.torn;
         replayed.next_generation = replayed.next_generation.max(header.generation + 1);

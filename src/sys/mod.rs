@@ -79,6 +79,13 @@ pub trait Storage: Send + Sync + fmt::Debug + 'static {
         false
     }
 
+    /// Bytes that nobody can guess, for names and keys: those of the system's random source.
+    fn random(&self) -> io::Result<[u8; 16]> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Takes the exclusive lock on a file, creating it; `None` if somebody else has it.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
 }

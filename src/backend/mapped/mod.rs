@@ -19,6 +19,7 @@ use super::{RunSink, RunTarget, Sealed, Vault};
 use crate::error::{Corruption, Error, Result};
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::{StoreId, names};
+use crate::log::secure;
 use crate::run::{ReadMode, Run, Values};
 use crate::sys::{File, Storage};
 
@@ -90,6 +91,10 @@ impl Vault for MappedVault {
     fn open_segment(&self, number: u64) -> Result<Box<dyn File>> {
         let path = self.segment_path(number);
         self.storage.open_write(&path).map_err(|e| Error::io("open", &path, e))
+    }
+
+    fn secure_segment(&self, file: &dyn File, from: u64, end: u64) -> std::io::Result<()> {
+        secure(file, from, end)
     }
 
     fn remove_segment(&self, number: u64) -> Result<()> {

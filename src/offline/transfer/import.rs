@@ -17,7 +17,7 @@ use crate::format::manifest::{ForgottenEntry, GenerationEntry, Manifest};
 use crate::format::superblock::Superblock;
 use crate::format::value::Value;
 use crate::format::{NUMBER_END, StoreId, u32_at};
-use crate::identity::{IdentityKind, random_key};
+use crate::identity::IdentityKind;
 use crate::key::Fingerprint;
 use crate::sys::Storage;
 use crate::time::Ticks;
@@ -37,7 +37,7 @@ pub(in crate::offline) fn import_in(
         _ => return Err(damage(PREAMBLE as u64, "a header block", "another")),
     };
     check_header(&header)?;
-    let store = random_key().map_err(|e| Error::io("draw a name for", dest.dir(), e))?;
+    let store = storage.random().map_err(|e| Error::io("draw a name for", dest.dir(), e))?;
     let vault = dest.vault(&store)?;
     let mut import = Import { vault: &*vault, manifest: manifest_of(&header), open: None };
     let records = import.read_blocks(&mut stream, &header)?;

@@ -139,3 +139,8 @@ fn a_lock_is_given_up_also_while_somebody_has_inherited_it() {
     assert!(disk.lock(&path).unwrap().is_some());
     drop(inherited);
 }
+
+#[test]
+fn random_bytes_differ() {
+    assert_ne!(Disk.random().unwrap(), Disk.random().unwrap());
+}

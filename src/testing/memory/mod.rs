@@ -46,6 +46,15 @@ impl MemoryDisk {
         MemoryDisk::default()
     }
 
+    /// An empty disk on which the same calls in the same order have the same effects, to the byte: names
+    /// and keys are drawn from `seed`, too.
+    #[must_use]
+    pub fn seeded(seed: u64) -> MemoryDisk {
+        let disk = MemoryDisk::new();
+        disk.world().random = Some(Chance::new(seed));
+        disk
+    }
+
     /// The disk after a power cut that kept only what was durable. This one goes on as it was.
     #[must_use]
     pub fn crash(&self) -> MemoryDisk {
@@ -181,6 +190,15 @@ impl Storage for MemoryDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.step(Op::SyncDir)?.sync_dir(dir)
+    }
+
+    fn random(&self) -> io::Result<[u8; 16]> {
+        let mut bytes = [0; 16];
+        match &mut self.world().random {
+            Some(chance) => bytes.fill_with(|| chance.below(256) as u8),
+            None => getrandom::fill(&mut bytes)?,
+        }
+        Ok(bytes)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {

@@ -44,6 +44,8 @@ impl Change {
 pub(super) struct World {
     pub(super) plan: Plan,
     pub(super) capacity: Option<u64>,
+    /// What names and keys are drawn from, in place of the system's random source.
+    pub(super) random: Option<Chance>,
     pub(super) locks: BTreeSet<PathBuf>,
     dirs: BTreeSet<PathBuf>,
     inodes: BTreeMap<u64, Inode>,

@@ -33,7 +33,7 @@ impl Class for Ids {
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
         let mut random = Random::new(case.number());
         let store = Store::builder()
-            .storage(Arc::new(MemoryDisk::new()))
+            .storage(Arc::new(MemoryDisk::seeded(case.number())))
             .background(false)
             .memory_budget(16 << 20)
             .active_ids(100 + random.below(400) as usize)
