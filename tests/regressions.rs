@@ -227,3 +227,24 @@ fn what_an_opening_finds_after_a_failed_sync_becomes_durable() {
     assert_eq!(found, [true; 6], "the cut was to fail");
     assert_eq!(open(&disk.crash()).contains(&ids(0..6)).unwrap(), found);
 }
+
+/// The folder's sync after a new manifest failed, so it was not known which one a reopen would find; yet the next
+/// attempt to seal removed the run that the new one lists, to write it again.
+#[test]
+fn nothing_is_removed_while_it_is_unknown_which_manifest_counts() {
+    let open = |disk: &MemoryDisk| builder(disk).durability(Durability::Sync).open(DIR).unwrap();
+    let run = |failing: u64, count: u64| {
+        let disk = MemoryDisk::new();
+        let store = open(&disk);
+        store.check_and_insert(&ids(0..50)).unwrap();
+        let before = disk.ops();
+        (0..count).for_each(|n| disk.fail_at(before + failing + n, ErrorKind::StorageFull));
+        let _ = (store.seal(), store.seal());
+        let left = open(&disk.kill());
+        assert_eq!(left.contains(&ids(0..50)).unwrap(), [true; 50], "{failing}, {count}");
+        disk.ops() - before
+    };
+    for failing in 0..run(u64::MAX / 2, 0) {
+        (1..4).for_each(|count| drop(run(failing, count)));
+    }
+}

@@ -48,9 +48,7 @@ impl Catalog {
     /// catalog is unsettled: then either may be on disk, the files of both must stay, and no further
     /// change is taken.
     pub(crate) fn install(&mut self, edit: impl FnOnce(&mut Manifest)) -> Result<()> {
-        if let Some(cause) = &self.unsettled {
-            return Err(Error::Poisoned { cause: Arc::clone(cause) });
-        }
+        self.check_settled()?;
         let mut next = self.manifest.clone();
         edit(&mut next);
         next.sequence += 1;
@@ -100,6 +98,15 @@ impl Catalog {
     /// Bytes that are set aside.
     pub(crate) fn reserved(&self) -> u64 {
         self.reserved
+    }
+
+    /// Refuses work on files once it is not known which manifest a reopen would find: it may list
+    /// what the next step would write in the place of something else.
+    pub(crate) fn check_settled(&self) -> Result<()> {
+        match &self.unsettled {
+            Some(cause) => Err(Error::Poisoned { cause: Arc::clone(cause) }),
+            None => Ok(()),
+        }
     }
 
     /// Whether it is known which manifest a reopen would find.

@@ -127,6 +127,7 @@ impl Upkeep {
         let Some(frozen) = core.gate.enter().frozen.last().cloned() else {
             return Ok(false);
         };
+        self.catalog.check_settled()?;
         let Frozen { mem, lsn, .. } = frozen;
         // Only what was acknowledged, or may still be, goes into a run.
         core.acknowledge(lsn)?;
@@ -451,6 +452,7 @@ impl Upkeep {
     }
 
     fn merge_step(&mut self, core: &Core) -> Result<bool> {
+        self.catalog.check_settled()?;
         if self.merging.is_none() {
             self.plan_merge(core)?;
         }

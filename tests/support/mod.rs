@@ -13,6 +13,7 @@ pub mod differential;
 pub mod disk;
 pub mod files;
 pub mod found;
+pub mod history;
 pub mod machine;
 pub mod transactions;
 pub mod world;

@@ -8,6 +8,9 @@ mod classes;
 mod random;
 mod report;
 mod sim;
+/// What the crate's own tests share: models, and machines that hold a store against them.
+#[path = "../../../tests/support/mod.rs"]
+mod support;
 mod watch;
 
 use std::process::ExitCode;

@@ -144,7 +144,8 @@ impl Damage {
                 None => Damage::Gone { name },
             },
             13 => Damage::Old { name, sector: Some(random.below(sectors)) },
-            14 => Damage::Old { name, sector: None },
+            // An old list of files, whole, is what a restored folder has: nothing in it can tell.
+            14 if name != "MANIFEST" => Damage::Old { name, sector: None },
             _ => Damage::Gone { name },
         }
     }

@@ -98,12 +98,17 @@ impl Ended {
     }
 
     /// What may be found. A clean end vouches for all. After a death the last frame of the log has nothing that vouches
-    /// for it, and where more is gone than a bit, what vouched for the frames before may be gone, too.
+    /// for it, nor has what no sync covered; and where more is gone than a bit, what vouched for the frames
+    /// before may be gone, too.
     fn allowed(&self, damage: Option<&Damage>) -> Vec<Model> {
         match (self.end, damage) {
             (End::Close, _) => self.run.after_kill(),
-            (End::Kill, None | Some(Damage::Flip { .. })) => self.run.after_torn_tail(),
-            (End::Kill, Some(_)) => self.run.after_lost_tail(),
+            (End::Kill, None | Some(Damage::Flip { .. }))
+                if self.run.setup.durability == Durability::Sync =>
+            {
+                self.run.after_torn_tail()
+            }
+            (End::Kill, _) => self.run.after_lost_tail(),
         }
     }
 
