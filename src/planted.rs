@@ -196,6 +196,12 @@ pub(crate) fn planted(bug: Bug) -> bool {
     *AWAKE.get_or_init(awake) == Some(bug)
 }
 
+/// Comes between two steps that a planted bug takes apart. They are so close that else only an interrupted
+/// thread would show what is wrong with that.
+pub(crate) fn pause() {
+    (0..32).for_each(|_| std::hint::spin_loop());
+}
+
 /// The bug that `FIRSTSEEN_PLANTED` names. A name that there is not ends the process: else whoever
 /// mistypes one would be told that nothing notices it.
 #[cfg(planted)]

@@ -22,7 +22,7 @@ use std::io;
 use super::slot::{self, Layout, REACH};
 use crate::key::Fingerprint;
 use crate::mem::{Words, prefetch};
-use crate::planted::{Bug, planted};
+use crate::planted::{Bug, pause, planted};
 use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 
 /// Slots of a bucket.
@@ -230,6 +230,7 @@ fn look_then_store(word: &crate::sync::AtomicU64, high: u64) -> Result<u64, u64>
     if found != 0 {
         return Err(found);
     }
+    pause();
     word.store(high, Ordering::Release);
     Ok(found)
 }
