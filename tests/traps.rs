@@ -7,12 +7,12 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use firstseen::testing::{MemoryDisk, Storage};
-use firstseen::{Builder, Durability, Store, Verdict};
+use firstseen::testing::{ManualClock, MemoryDisk, Storage};
+use firstseen::{Builder, Clock, Durability, Error, Store, TimeSource, Timestamp, Verdict};
 
 mod support;
 
-use support::disk::{Before, DIR, HookedDisk, files, overwrite, read};
+use support::disk::{Before, DIR, HookedDisk, files, flip, overwrite, read};
 use support::ids;
 
 /// Of a test in which threads race.
@@ -21,6 +21,7 @@ const THREADS: usize = 3;
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Longer than anything takes.
 const AT_MOST: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_secs(80);
 /// Bytes before the first frame of a segment.
 const SEGMENT_HEADER: usize = 128;
 /// Bytes before the payload of a frame.
@@ -293,6 +294,21 @@ fn trap_9_a_stale_frame_is_not_replayed() {
     assert!(store.recovery().torn_bytes > 0);
 }
 
+/// Nothing follows the last frame that could say that it was durable. The manifest does.
+#[test]
+fn trap_9_rot_in_the_last_frame_is_no_torn_tail() {
+    let disk = MemoryDisk::new();
+    let store = open(disk.clone(), Durability::Sync);
+    store.check_and_insert(&["x"]).unwrap();
+    let disk = disk.crash();
+    // An opening that writes a manifest notes in it how much of the log is durable.
+    let _store = builder(disk.clone()).window(Duration::from_secs(7_200)).open(DIR).unwrap();
+    let disk = disk.crash();
+    flip(&disk, &files(&disk, ".log")[0], SEGMENT_HEADER + FRAME_HEADER);
+    let refused = builder(disk).open(DIR).unwrap_err();
+    assert!(matches!(refused, Error::Corrupt(_)), "{refused}");
+}
+
 /// A system may throw the data away with the error, and then call the next sync a success.
 #[test]
 fn trap_11_a_failed_sync_is_final() {
@@ -306,6 +322,43 @@ fn trap_11_a_failed_sync_is_final() {
     store.contains(&["x"]).unwrap_err();
     let left = open(disk.crash(), Durability::Sync);
     assert_eq!(left.contains(&["a", "x", "y"]).unwrap(), [true, false, false]);
+}
+
+/// A store under a clock that a test moves, with an id that was just seen.
+fn timed(source: TimeSource) -> (ManualClock, Store) {
+    let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+    let builder = builder(MemoryDisk::new()).clock(Arc::new(clock.clone())).window(WINDOW);
+    let store = builder.future_skew(WINDOW / 8).time(source).open(DIR).unwrap();
+    assert!(store.check_and_insert_at(&["x"], clock.wall()).unwrap()[0].is_new());
+    (clock, store)
+}
+
+#[test]
+fn trap_14_a_clock_that_runs_back_brings_nothing_back() {
+    let (clock, store) = timed(TimeSource::System);
+    clock.advance(2 * WINDOW);
+    assert_eq!(store.contains(&["x"]).unwrap(), [false]);
+    let now = store.stats().now;
+    clock.jump_back(2 * WINDOW);
+    assert_eq!(store.contains(&["x"]).unwrap(), [false]);
+    assert!(store.stats().now >= now);
+}
+
+#[test]
+fn trap_14_a_clock_that_jumps_ahead_takes_nothing_away() {
+    let (clock, store) = timed(TimeSource::System);
+    clock.jump_ahead(20 * WINDOW);
+    store.compact().unwrap();
+    assert!(store.check_and_insert(&["x"]).unwrap()[0].is_duplicate());
+}
+
+#[test]
+fn trap_14_an_event_from_the_far_future_takes_nothing_away() {
+    let (clock, store) = timed(TimeSource::Event);
+    let now = clock.wall();
+    assert!(store.check_and_insert_at(&["y"], now + 20 * WINDOW).unwrap()[0].is_new());
+    store.compact().unwrap();
+    assert!(store.check_and_insert_at(&["x"], now).unwrap()[0].is_duplicate());
 }
 
 /// Whoever knows one store's fingerprints knows nothing of another's, so cannot craft ids for it.
