@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use firstseen::testing::{ManualClock, MemoryDisk, Storage};
 use firstseen::{Builder, Clock, Durability, Error, Store, TimeSource, Timestamp, Verdict};
@@ -359,6 +359,21 @@ fn trap_14_an_event_from_the_far_future_takes_nothing_away() {
     assert!(store.check_and_insert_at(&["y"], now + 20 * WINDOW).unwrap()[0].is_new());
     store.compact().unwrap();
     assert!(store.check_and_insert_at(&["x"], now).unwrap()[0].is_duplicate());
+}
+
+/// What is in the active table too is forgotten, and its log removed, though nobody calls.
+#[test]
+fn trap_14_an_idle_store_ages() {
+    let disk = MemoryDisk::new();
+    let store = builder(disk.clone()).background(true).window(Duration::from_millis(400));
+    let store = store.open(DIR).unwrap();
+    store.check_and_insert(&range(0, 100)).unwrap();
+    let first = files(&disk, ".log");
+    let started = Instant::now();
+    while store.stats().ids > 0 || files(&disk, ".log") == first {
+        assert!(started.elapsed() < AT_MOST / 4, "{:?}", store.stats());
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Whoever knows one store's fingerprints knows nothing of another's, so cannot craft ids for it.
