@@ -255,6 +255,7 @@ mod key;
 mod log;
 mod mem;
 pub mod offline;
+mod planted;
 mod run;
 mod state;
 mod store;

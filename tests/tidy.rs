@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The floors of the crate, lowest first. A module imports modules of lower floors; of its own floor
 /// only where `true` stands, or its own children.
 const FLOORS: &[(bool, &[&str])] = &[
-    (true, &["error", "time", "key", "verdict", "config", "sync"]),
+    (true, &["error", "time", "key", "verdict", "config", "sync", "planted"]),
     (false, &["sys", "mem", "format"]),
     (false, &["identity", "filter", "index", "log", "run"]),
     (false, &["backend"]),

@@ -6,6 +6,7 @@
 use super::checksum::Salt;
 use super::{commit, put_u32, put_u64, u32_at, u64_at};
 use crate::key::Fingerprint;
+use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
 
 /// Length of a frame's header.
@@ -116,7 +117,7 @@ impl FrameBuffer {
     /// its bytes.
     pub(crate) fn place(&mut self, salt: Salt, offset: u64, synced: u64) -> &[u8] {
         put_u64(&mut self.bytes, 32, synced);
-        let sum = salt.sum(offset, &self.bytes[8..HEADER]);
+        let sum = header_sum(salt, offset, &self.bytes[8..HEADER]);
         put_u64(&mut self.bytes, 0, sum);
         &self.bytes
     }
@@ -147,7 +148,7 @@ impl FrameHeader {
     /// Reads the header at `offset`; `None` if no frame starts there.
     pub(crate) fn decode(bytes: &[u8; HEADER], salt: Salt, offset: u64) -> Option<FrameHeader> {
         let len = u32_at(bytes, 16) as usize;
-        if u64_at(bytes, 0) != salt.sum(offset, &bytes[8..]) || len > PAYLOAD_MAX {
+        if u64_at(bytes, 0) != header_sum(salt, offset, &bytes[8..]) || len > PAYLOAD_MAX {
             return None;
         }
         Some(FrameHeader {
@@ -167,7 +168,8 @@ impl FrameHeader {
 
     /// Whether `payload`, with its padding, is what was written.
     pub(crate) fn verifies(&self, payload: &[u8]) -> bool {
-        payload.len() == self.padded_len() && payload_sum(payload) == self.payload_sum
+        payload.len() == self.padded_len()
+            && (payload_sum(payload) == self.payload_sum || planted(Bug::FrameUnchecked))
     }
 
     /// The fingerprints and ticks in a verified payload; what is only prepared has none. Payloads whose
@@ -196,6 +198,13 @@ impl FrameHeader {
         let tick = self.tick;
         let ticks = move |i: usize| ticks.get(i).copied().unwrap_or(tick);
         Some(fingerprints(ids).enumerate().map(move |(i, id)| (id, ticks(i))))
+    }
+}
+
+fn header_sum(salt: Salt, offset: u64, bytes: &[u8]) -> u64 {
+    match planted(Bug::FrameUnsalted) {
+        false => salt.sum(offset, bytes),
+        true => payload_sum(bytes),
     }
 }
 

@@ -22,6 +22,7 @@ use std::io;
 use super::slot::{self, Layout, REACH};
 use crate::key::Fingerprint;
 use crate::mem::{Words, prefetch};
+use crate::planted::{Bug, pause, planted};
 use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 
 /// Slots of a bucket.
@@ -212,12 +213,26 @@ fn contend(bucket: &[crate::sync::AtomicU64], s: usize, low: u64, high: u64) -> 
     }
     // The release makes everything the winner did before visible to whoever finds its slot: above
     // all that it is inside the gate. Partners: the acquires here and in `get`.
-    let decided = bucket[SLOTS + s].compare_exchange(0, high, Ordering::AcqRel, Ordering::Acquire);
+    let decided = match planted(Bug::SlotStored) {
+        false => bucket[SLOTS + s].compare_exchange(0, high, Ordering::AcqRel, Ordering::Acquire),
+        true => look_then_store(&bucket[SLOTS + s], high),
+    };
     match decided {
         Ok(_) => Some(Insert::Inserted),
         Err(found) if slot::same(found, high) => Some(Insert::Present { tick: slot::tick(found) }),
         Err(_) => None,
     }
+}
+
+/// What [`Bug::SlotStored`] does in place of a compare-and-swap from zero.
+fn look_then_store(word: &crate::sync::AtomicU64, high: u64) -> Result<u64, u64> {
+    let found = word.load(Ordering::Acquire);
+    if found != 0 {
+        return Err(found);
+    }
+    pause();
+    word.store(high, Ordering::Release);
+    Ok(found)
 }
 
 #[cfg(all(test, not(loom)))]

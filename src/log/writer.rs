@@ -15,6 +15,7 @@ use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::format::frame::FrameBuffer;
 use crate::format::segment::Previous;
+use crate::planted::{Bug, planted};
 use crate::sync::{Arc, AtomicU64, Condvar, Mutex, MutexGuard, Ordering, lock};
 use crate::sys::write_all_at;
 
@@ -213,6 +214,9 @@ impl Log {
         match outcome {
             Ok(()) => {
                 work.note_lengths();
+                if planted(Bug::AcknowledgedUnwritten) {
+                    work.upto = state.staged;
+                }
                 // Partner for both: the acquire in `wait`.
                 self.written.store(work.upto, Ordering::Release);
                 if work.sync {
@@ -230,7 +234,9 @@ impl Log {
             }
             Err(error) => {
                 tracing::error!(%error, "the log failed; the store refuses work until reopened");
-                state.failed = Some(error.to_string().into());
+                if !planted(Bug::FailureForgotten) {
+                    state.failed = Some(error.to_string().into());
+                }
             }
         }
         for mut extent in work.extents.drain(..) {
@@ -246,7 +252,7 @@ impl Log {
 
     /// After a failure: takes back what was not acknowledged, so that it is not found by a reopen.
     fn cut_off(&self, dirty: &[Arc<Segment>]) {
-        for segment in dirty {
+        for segment in dirty.iter().filter(|_| !planted(Bug::FailureNotCutOff)) {
             let kept = if self.acknowledge_synced { &segment.synced } else { &segment.written };
             let kept = kept.load(Ordering::Relaxed);
             if let Err(error) = segment.file.truncate(kept) {
@@ -312,7 +318,13 @@ impl Work {
         }
         if self.sync {
             // Oldest first: a later segment is never durable before an earlier one.
-            for segment in &self.dirty {
+            for (i, segment) in self.dirty.iter().enumerate() {
+                if planted(Bug::EarlierSegmentUnsynced) && i + 1 < self.dirty.len() {
+                    continue;
+                }
+                if planted(Bug::SyncRetried) && segment.file.sync_data().is_ok() {
+                    continue;
+                }
                 segment.file.sync_data().map_err(|e| Error::io("sync", &segment.path, e))?;
             }
         }

@@ -8,6 +8,7 @@
 
 use crate::format::run::{BLOCK, BLOCKS_PER_PAGE, Page};
 use crate::key::Fingerprint;
+use crate::planted::{Bug, planted};
 
 /// 2^64 divided by the golden ratio, made odd: spreads `lo` before its bits are taken.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -59,7 +60,10 @@ pub(super) fn place_of(block: u64) -> (u64, usize) {
 /// The bit that a fingerprint has in each word of its block.
 #[inline]
 fn masks(fingerprint: Fingerprint) -> [u64; WORDS] {
-    let hash = fingerprint.lo.wrapping_mul(SPREAD) >> 16;
+    let hash = match planted(Bug::RunFilterCorrelated) {
+        false => fingerprint.lo.wrapping_mul(SPREAD) >> 16,
+        true => fingerprint.lo,
+    };
     std::array::from_fn(|word| 1 << (hash >> (6 * word) & 63))
 }
 

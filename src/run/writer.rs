@@ -16,6 +16,7 @@ use crate::format::run::page::PageBuilder;
 use crate::format::run::{BLOCK, Footer, Header, PAGE_U64, Page, STARTS_PER_PAGE, Shape, seal};
 use crate::format::{PAGE, put_u64};
 use crate::key::Fingerprint;
+use crate::planted::{Bug, planted};
 use crate::sys::{File, write_all_at};
 
 /// A run being written.
@@ -86,7 +87,9 @@ impl RunWriter {
         } else {
             assert!(fingerprint > self.last, "records of a run ascend");
         }
-        self.filter.insert(fingerprint, self.salt, &*self.file, &self.path)?;
+        if !(planted(Bug::RunFilterLies) && fingerprint.lo.is_multiple_of(64)) {
+            self.filter.insert(fingerprint, self.salt, &*self.file, &self.path)?;
+        }
         if !self.page.push(fingerprint, tick) {
             self.close_page()?;
             let fits = self.page.push(fingerprint, tick);
@@ -130,7 +133,9 @@ impl RunWriter {
         self.data.flush(&*self.file, &self.path)?;
         let bytes = self.data.end();
         self.file.truncate(bytes).map_err(|e| Error::io("truncate", &self.path, e))?;
-        self.file.sync_all().map_err(|e| Error::io("sync", &self.path, e))?;
+        if !planted(Bug::RunUnsynced) {
+            self.file.sync_all().map_err(|e| Error::io("sync", &self.path, e))?;
+        }
         Ok(RunSummary {
             records: self.records,
             pages,

@@ -22,6 +22,7 @@ use crate::format::StoreId;
 use crate::format::commit::{COMMIT_MAX, Commit, Item};
 use crate::format::snapshot::{PreparedEntry, Snapshot};
 use crate::log::Content;
+use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
 
 mod changes;
@@ -176,7 +177,8 @@ impl State {
     /// Applies a commit, and settles the prepared transaction that it names. Applied again it
     /// changes nothing.
     pub(crate) fn apply(&mut self, commit: &Commit<'_>) {
-        let settled = commit.token().and_then(|token| self.prepared.remove(token));
+        let token = commit.token().filter(|_| !planted(Bug::PreparedSettledTwice));
+        let settled = token.and_then(|token| self.prepared.remove(token));
         let mut changed = settled.is_some();
         for item in commit.items() {
             match item {
@@ -244,7 +246,10 @@ impl State {
         let snapshot = Snapshot {
             sources: self.sources.iter().map(|(source, &next)| (&**source, next)).collect(),
             entries: self.entries.iter().map(|(key, entry)| (&**key, &*entry.value)).collect(),
-            prepared: self.prepared.iter().map(prepared).collect(),
+            prepared: match planted(Bug::PreparedNotKept) {
+                false => self.prepared.iter().map(prepared).collect(),
+                true => Vec::new(),
+            },
         };
         snapshot.encode(store, number)
     }

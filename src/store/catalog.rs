@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::format::manifest::Manifest;
 use crate::format::{StoreId, names};
+use crate::planted::{Bug, planted};
 use crate::sys::{File, Storage, read_exact_at, write_all_at};
 
 /// Longest file that is read as a whole: a manifest with every forgotten id and a million runs, or a
@@ -70,6 +71,9 @@ impl Catalog {
             0 => 0,
             state => state.next_power_of_two().max(STATE_ROOM_MIN),
         };
+        if planted(Bug::ReserveNotKept) {
+            return Ok(room);
+        }
         if self.reserved >= RESERVE_BYTES + room {
             return Ok(self.reserved - RESERVE_BYTES);
         }
@@ -124,6 +128,9 @@ impl Catalog {
             Err(error @ Error::DiskFull { .. }) => return Err(error),
             renamed => renamed.inspect_err(|error| self.unsettle(error))?,
         }
+        if planted(Bug::ManifestNameUnsynced) {
+            return Ok(());
+        }
         let synced = self.storage.sync_dir(&self.dir);
         synced
             .map_err(|e| Error::io("sync", &self.dir, e))
@@ -140,7 +147,7 @@ pub(crate) fn write_file(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> Re
     let file = storage.create(path).map_err(|e| Error::io("create", path, e))?;
     let write = |file: &dyn File| {
         write_all_at(file, bytes, 0)?;
-        file.sync_all()
+        if planted(Bug::ManifestUnsynced) { Ok(()) } else { file.sync_all() }
     };
     write(&*file).map_err(|e| Error::io("write", path, e))
 }

@@ -20,6 +20,7 @@ use crate::format::manifest::{ForgottenEntry, Manifest};
 use crate::identity::Identity;
 use crate::index::Table;
 use crate::log::{Log, Lsn, Need};
+use crate::planted::{Bug, planted};
 use crate::sync::gate::Gate;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use crate::sys::Lock;
@@ -89,6 +90,9 @@ impl Core {
     pub(crate) fn acknowledge(&self, lsn: Lsn) -> Result<()> {
         match self.options.durability {
             Durability::Buffered => self.log.wait(lsn, Need::Written),
+            Durability::Sync if planted(Bug::AcknowledgedUnsynced) => {
+                self.log.wait(lsn, Need::Written)
+            }
             Durability::Sync => self.log.wait(lsn, Need::Synced),
             // What is due was synced before anything was inserted: see `sync_if_overdue`.
             Durability::Interval(_) => self.log.wait(lsn, Need::Written),

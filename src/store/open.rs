@@ -37,6 +37,7 @@ use crate::format::superblock::Superblock;
 use crate::identity::{Identity, IdentityKind};
 use crate::index::Table;
 use crate::log::{Log, Lsn};
+use crate::planted::{Bug, planted};
 use crate::state::State;
 use crate::sync::gate::Gate;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex};
@@ -126,6 +127,10 @@ impl Core {
         let id = superblock.store;
         let replayed = replay_log(&*vault, &id, &catalog.manifest, &mut base, &mut recovery)?;
         replayed.note_end(&mut catalog.manifest);
+        if planted(Bug::LogRemovedOnceReplayed) {
+            let replaced = catalog.manifest.first_segment..replayed.next_segment;
+            replaced.for_each(|number| drop(vault.remove_segment(number)));
+        }
         let clock = check_clock(&options, &catalog.manifest, &replayed, &mut recovery)?;
         remove_dropped(&*vault, &replayed, &mut catalog, &mut recovery)?;
         if (catalog.manifest.window, catalog.manifest.slices, catalog.manifest.complete_since)
@@ -245,7 +250,7 @@ fn create_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> 
     let superblock = Superblock {
         store: random()?,
         identity: options.identity.unwrap_or_default().code(),
-        key: random()?,
+        key: if planted(Bug::IdentityUnkeyed) { [0; 16] } else { random()? },
         created: options.clock.wall().as_micros(),
         backend: options.backend.unwrap_or_default().code(),
     };

@@ -21,6 +21,7 @@ use crate::format::segment::{Previous, SegmentHeader};
 use crate::index::Table;
 use crate::key::Fingerprint;
 use crate::log::{Content, records_of, replay};
+use crate::planted::{Bug, planted};
 use crate::state::State;
 use crate::time::Timestamp;
 use crate::window::{Forgotten, MemTable};
@@ -101,8 +102,10 @@ pub(crate) fn replay_log(
         })?;
         chain.check_end(&path, number, tail)?;
         // What the last process wrote and did not live to sync is what verdicts of this one rest on.
-        let secured = vault.secure_segment(&*file, chain.durable_of(number, tail), tail.end);
-        secured.map_err(|e| Error::io("sync", &path, e))?;
+        if !planted(Bug::ReplayUnsynced) {
+            let secured = vault.secure_segment(&*file, chain.durable_of(number, tail), tail.end);
+            secured.map_err(|e| Error::io("sync", &path, e))?;
+        }
         recovery.segments += 1;
         recovery.torn_bytes += tail.torn;
         replayed.next_generation = replayed.next_generation.max(header.generation + 1);
@@ -179,7 +182,10 @@ impl Fill<'_, '_> {
             }
             Content::Commit(commit) => {
                 let mem = self.let_in(frame, commit.len(), records, replayed)?;
-                keep_values(&mem.values, commit, frame.time, Some(&self.base.forgotten.open()));
+                if !planted(Bug::OutcomeNotReplayed) {
+                    let forgotten = self.base.forgotten.open();
+                    keep_values(&mem.values, commit, frame.time, Some(&forgotten));
+                }
             }
             Content::Ids => {
                 let most = frame.len / Fingerprint::BYTES;

@@ -14,6 +14,7 @@ use crate::filter::{WindowFilter, params};
 use crate::format::manifest::{GenerationEntry, Manifest, RunEntry};
 use crate::format::names;
 use crate::index::Table;
+use crate::planted::{Bug, planted};
 use crate::sync::{Arc, Ordering, lock};
 use crate::time::{Ticks, Timestamp};
 use crate::window::{Frozen, MemTable};
@@ -176,9 +177,14 @@ impl Upkeep {
         let filter = Arc::clone(&core.gate.enter().filter);
         let growing = self.refresh.as_ref().map(|refresh| Arc::clone(refresh.target()));
         let growing = growing.filter(|target| !Arc::ptr_eq(target, &filter));
-        for (id, _) in mem.table.drain() {
+        if planted(Bug::SealMarkedFirst) {
+            self.mark_in_filter(core, mem, true);
+        }
+        for (id, _) in mem.table.drain().filter(|_| !planted(Bug::SealUnfiltered)) {
             filter.add(id);
-            if let Some(target) = &growing {
+            if let Some(target) = &growing
+                && !planted(Bug::GrowingFilterMissed)
+            {
                 target.add(id);
             }
         }
@@ -267,7 +273,11 @@ impl Upkeep {
             return Ok(false);
         };
         // A table of it may still wait for room on the disk to be sealed; its run comes and goes.
-        if oldest.ticks.end() + core.window > now {
+        let last = match planted(Bug::ExpiredEarly) {
+            false => oldest.ticks.end(),
+            true => oldest.ticks.base,
+        };
+        if last + core.window > now {
             return Ok(false);
         }
         self.drop_generation(core, oldest, now)?;
@@ -283,7 +293,10 @@ impl Upkeep {
         };
         let limit = Core::table_limit(&core.options) as u64;
         let state = 2 * lock(&core.state).memory_bytes() as u64 + self.catalog.reserved();
-        let log = 3 * Core::log_limit(&core.options);
+        let log = match planted(Bug::CapForgetsLog) {
+            false => 3 * Core::log_limit(&core.options),
+            true => 0,
+        };
         let headroom = log + limit * 20 + state + core.vault.overhead();
         let runs_most = most.saturating_sub(headroom);
         let active = core.gate.enter().active.generation;
@@ -383,7 +396,8 @@ impl Upkeep {
 
     /// Freezes the active table of an idle store once its generation has ended.
     fn rotate_if_due(&mut self, core: &Core, now: Timestamp) -> Result<bool> {
-        let Some(due) = core.due_for_rotation(now) else {
+        let due = core.due_for_rotation(now).filter(|_| !planted(Bug::IdleUnaged));
+        let Some(due) = due else {
             return Ok(false);
         };
         // Of this table alone: had callers frozen it and others meanwhile, rotating would wait for a
@@ -466,6 +480,9 @@ impl Upkeep {
         let inputs = self.merging.take().expect("it was stepped just now").inputs().to_vec();
         let is_input = |number: u64| inputs.iter().any(|input| input.number() == number);
         let facts = core.manifest_facts()?;
+        if planted(Bug::RemovedFirst) {
+            inputs.iter().for_each(|input| remove_run(core, &input.entry()));
+        }
         self.install(core, |manifest| {
             facts.apply(manifest);
             manifest.runs.retain(|entry| !is_input(entry.number));

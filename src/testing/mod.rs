@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
+//! | `bugs` | the planted bugs of this build |
 //! | `clock` | a clock that a test moves |
 //! | `decode` | every decoder of bytes from disk |
 //! | `internals` | doors to what the benches measure apart |
@@ -9,6 +10,7 @@
 //! | `oracle` | the contract as a plain map with time |
 //! | `values` | values for the runs of a store that has none |
 
+mod bugs;
 mod clock;
 pub mod decode;
 mod internals;
@@ -18,6 +20,7 @@ mod oracle;
 pub(crate) mod values;
 
 pub use crate::sys::{File, Lock, Region, Storage};
+pub use bugs::planted;
 pub use clock::ManualClock;
 pub use internals::Fingerprinter;
 pub use memory::{MemoryDisk, Op};

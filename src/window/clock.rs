@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::TimeSource;
+use crate::planted::{Bug, planted};
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::{Clock, Timestamp};
 
@@ -72,13 +73,17 @@ impl StoreClock {
     /// Moves store time up to `to`, if that is later, and returns it.
     pub(crate) fn advance(&self, to: Timestamp) -> Timestamp {
         let to = to.min(StoreClock::LATEST).as_micros();
+        if planted(Bug::ClockRunsBack) {
+            self.high_water.store(to, Ordering::Relaxed);
+            return Timestamp::from_micros(to);
+        }
         Timestamp::from_micros(self.high_water.fetch_max(to, Ordering::Relaxed).max(to))
     }
 
     /// The wall clock, but not more than `future_skew` ahead of what has passed by the monotonic one.
     fn believed_wall(&self) -> Timestamp {
         let (wall, passed) = (self.clock.wall(), self.epoch + self.clock.monotonic());
-        if wall - passed > self.future_skew {
+        if wall - passed > self.future_skew && !planted(Bug::ClockJumpBelieved) {
             self.note_disbelieved();
             return passed;
         }

@@ -59,6 +59,9 @@ pub fn bytes_in_all(disk: &MemoryDisk) -> u64 {
 pub enum Before {
     Lock,
     Allocate,
+    Write,
+    /// Of a file's contents.
+    Sync,
 }
 
 type Hook = Box<dyn FnOnce() + Send>;
@@ -167,6 +170,7 @@ impl File for HookedFile {
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        run(&self.hooks, Before::Write);
         self.file.write_at(buf, offset)
     }
 
@@ -180,10 +184,12 @@ impl File for HookedFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        run(&self.hooks, Before::Sync);
         self.file.sync_data()
     }
 
     fn sync_all(&self) -> io::Result<()> {
+        run(&self.hooks, Before::Sync);
         self.file.sync_all()
     }
 

@@ -20,6 +20,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::{StoreId, names};
 use crate::log::secure;
+use crate::planted::{Bug, planted};
 use crate::run::{ReadMode, Run, Values};
 use crate::sys::{File, Storage};
 
@@ -78,7 +79,11 @@ impl Vault for MappedVault {
         let path = self.segment_path(number);
         let _ = self.storage.remove(&path);
         let file = self.storage.create(&path).map_err(|e| Error::io("create", &path, e))?;
-        match self.sync_names() {
+        let named = match planted(Bug::SegmentNameUnsynced) {
+            false => self.sync_names(),
+            true => Ok(()),
+        };
+        match named {
             Ok(()) => Ok(file),
             Err(error) => {
                 // The name may stay: an empty segment is harmless and removed at the next opening.

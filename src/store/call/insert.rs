@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::format::frame::{FrameKind, call_len_max};
 use crate::index::Insert;
 use crate::log::Lsn;
+use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
 use crate::window::{Again, OpenForgotten, View};
@@ -56,9 +57,23 @@ impl Core {
         let decided = |id| forgotten.as_ref().is_some_and(|f| f.decides(id));
         let classified = self.classify(view, call, &decided, scratch, out, &mut tally);
         if let Err(error) = classified {
+            if planted(Bug::RefusedKept) {
+                for &id in call.ids {
+                    view.active.table.insert(id, 0);
+                }
+            }
             self.give_back(&room, 0, 0);
             return Err(error);
         }
+        let room = match planted(Bug::ViewUnpinned) {
+            false => room,
+            true => {
+                self.give_back(&room, 0, 0);
+                drop(room);
+                self.enter_with_room(ids, now, call_len_max(ids))?
+            }
+        };
+        let view = &*room.inside;
         let now = call.last().expect("a piece has an id");
         // Only events move store time by something that a reopen could not know.
         let moves_time = self.clock.source() == TimeSource::Event && now > self.clock.high_water();
@@ -147,7 +162,7 @@ impl Core {
             }
             let tick = same.unwrap_or_else(|| ticks.tick_of(call.moments.at(i).now));
             let insert = || mem.table.insert(id, tick);
-            let inserted = match view.claimed {
+            let inserted = match view.claimed && !planted(Bug::ClaimsUnasked) {
                 false => insert(),
                 true => match self.claims.admit(id, mono, insert) {
                     Ok(inserted) => inserted,
@@ -165,6 +180,8 @@ impl Core {
                         scratch.ticks.push(tick);
                     }
                 }
+                Insert::Present { .. }
+                    if planted(Bug::BatchCheckedFirst) && call.ids[..i].contains(&id) => {}
                 Insert::Present { tick } => {
                     tally.rests_on_log = true;
                     verdicts[i] = Verdict::Duplicate { first_seen: ticks.start_of(tick) };

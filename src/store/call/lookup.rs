@@ -10,6 +10,7 @@ use super::{AHEAD, Call, Moments, Scratch};
 use crate::error::Result;
 use crate::filter::WindowFilter;
 use crate::key::Fingerprint;
+use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
 use crate::window::{Again, MemTable, Sighting, View};
@@ -182,6 +183,13 @@ impl Core {
         let Scratch { maybe, found, .. } = scratch;
         maybe.retain(|&i| verdicts[i as usize] == Verdict::New);
         let asked = maybe.len();
+        if planted(Bug::FilterDecides) {
+            for &i in &*maybe {
+                let first_seen = moments.at(i as usize).now;
+                verdicts[i as usize] = Verdict::Duplicate { first_seen };
+            }
+            maybe.clear();
+        }
         for run in &view.runs {
             found.clear();
             run.find(ids, maybe, found)?;
@@ -207,7 +215,11 @@ impl Core {
 
     /// Whether a record still counts at `now`.
     pub(in crate::store) fn counts(&self, found: Sighting, now: Timestamp) -> bool {
-        now < found.counts_from() + self.window
+        let from = match planted(Bug::TickStartCounts) {
+            false => found.counts_from(),
+            true => found.first_seen(),
+        };
+        now < from + self.window
     }
 }
 
@@ -220,7 +232,7 @@ fn filter_batch(
 ) {
     maybe.clear();
     filter.reader().may_contain_each(ids, |i, may_contain| {
-        if may_contain && verdicts[i] == Verdict::New {
+        if (may_contain || planted(Bug::FilterUnasked)) && verdicts[i] == Verdict::New {
             maybe.push(u32::try_from(i).expect("pieces are bounded"));
         }
     });

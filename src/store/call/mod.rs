@@ -28,6 +28,7 @@ use crate::error::Result;
 use crate::format::frame::FrameBuffer;
 use crate::key::Fingerprint;
 use crate::log::Lsn;
+use crate::planted::{Bug, planted};
 use crate::sync::gate::Inside;
 use crate::time::Timestamp;
 use crate::window::View;
@@ -144,14 +145,16 @@ impl Core {
         lsn: Option<Lsn>,
         tally: &Tally,
     ) -> Result<()> {
-        if !tally.rests_on_log {
+        if !tally.rests_on_log || planted(Bug::DuplicateUnawaited) {
             drop(inside);
             return lsn.map_or(Ok(()), |lsn| self.acknowledge(lsn));
         }
         // Whoever inserted what was found may be inside still, its frame not yet staged.
         let (slot, readers) = (inside.slot(), self.gate.readers());
         drop(inside);
-        self.gate.wait_for(&readers, slot);
+        if !planted(Bug::WinnerUnawaited) {
+            self.gate.wait_for(&readers, slot);
+        }
         self.acknowledge(self.log.staged())
     }
 }

@@ -11,6 +11,7 @@ use super::super::counters::Tally;
 use crate::claim::{Held, Take, Ticket};
 use crate::error::Result;
 use crate::key::Fingerprint;
+use crate::planted::{Bug, pause, planted};
 use crate::sync::Arc;
 use crate::sync::gate::Inside;
 use crate::verdict::{InFlight, Verdict};
@@ -107,6 +108,9 @@ impl Core {
                 }
             };
             let payload = payloads.map(|payloads| payloads[i]);
+            let known_early = planted(Bug::TableAskedFirst).then(known);
+            known_early.inspect(|_| pause());
+            let known = || known_early.unwrap_or_else(known);
             verdicts[i] = match self.claims.take(id, ticket, payload, now, known) {
                 Take::Claimed { after } => {
                     let i = u32::try_from(i).expect("claims are bounded");

@@ -11,6 +11,7 @@ use super::settle::Brought;
 use crate::claim::Ticket;
 use crate::error::{Error, Result};
 use crate::key::Fingerprint;
+use crate::planted::{Bug, planted};
 use crate::state::Changes;
 use crate::sync::{Arc, lock};
 use crate::time::Timestamp;
@@ -390,6 +391,15 @@ impl Claim {
             return;
         }
         let core = self.store.core();
+        if planted(Bug::RollbackMarksSeen) {
+            let table = &core.gate.enter().active.table;
+            for &id in &self.fingerprints {
+                table.insert(id, 0);
+            }
+        }
+        if planted(Bug::RollbackKeepsClaim) {
+            return;
+        }
         if let Some(Positioned { records: Some(records), .. }) = &self.source {
             lock(&core.positions).give_back(records);
         }

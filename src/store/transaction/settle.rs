@@ -16,12 +16,13 @@ use super::positions::{Records, Span};
 use crate::claim::{self, Ticket};
 use crate::error::{Error, Refusal, Result};
 use crate::format::commit::{
-    COMMIT_MAX, Commit, Item, Prepare, abort_payload, payload_len, push_ids, push_item,
+    COMMIT_MAX, Commit, Item, Prepare, abort_payload, id_bytes, payload_len, push_ids, push_item,
 };
 use crate::format::frame::{FrameBuffer, FrameKind, frame_len};
 use crate::format::value::Value;
 use crate::key::Fingerprint;
 use crate::log::{Lsn, Need};
+use crate::planted::{Bug, planted};
 use crate::state::{Changes, PreparedData, State};
 use crate::sync::{Arc, lock};
 use crate::time::Timestamp;
@@ -307,6 +308,11 @@ impl Core {
             }
         }
         keep_values(&mem.values, &commit, now, forgotten.as_ref());
+        if planted(Bug::IdsCommittedFirst) {
+            let ids = id_bytes(payload).expect("it was put together just now");
+            let ids = self.stage_frame(room, FrameKind::Ids, now, tick, ids);
+            let _ = self.acknowledge(ids);
+        }
         let lsn = self.stage_frame(room, FrameKind::Commit, now, tick, payload);
         drop(forgotten);
         if let Some(state) = state {
