@@ -119,7 +119,7 @@ impl Database {
         let broken = AtomicBool::new(false);
         let started = Instant::now();
         let (db, log) = loop {
-            let opened = ask(&broken, path, "open", || {
+            let opened = ask_to_open(&broken, path, || {
                 let db = config.clone().open()?;
                 let log = db.open_tree(keys::LOG)?;
                 Ok((db, log))
@@ -250,6 +250,19 @@ fn ask<T>(
     })
 }
 
+/// Opens sled. If the disk is full then, no sled is left that tells so for ever: opening it later may succeed.
+fn ask_to_open<T>(
+    broken: &AtomicBool,
+    path: &Path,
+    f: impl FnOnce() -> sled::Result<T>,
+) -> Result<T> {
+    let opened = ask(broken, path, "open", || match f() {
+        Err(sled::Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull => Ok(Err(error)),
+        opened => opened.map(Ok),
+    })?;
+    opened.map_err(|error| Error::io("open", path, error))
+}
+
 /// Calls sled, unless it has panicked before.
 fn guarded<T>(broken: &AtomicBool, f: impl FnOnce() -> T) -> io::Result<T> {
     let refuse = |what: &str| io::Error::other(format!("sled panicked: {what}"));
@@ -273,5 +286,21 @@ fn io_error(error: sled::Error) -> io::Error {
         }
         sled::Error::Io(error) => error,
         error => io::Error::other(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Once open, sled tells for ever that the disk was full; one that could not be opened does not.
+    #[test]
+    fn a_full_disk_may_pass_only_while_sled_is_opened() {
+        let full = || Err::<(), _>(sled::Error::Io(io::ErrorKind::StorageFull.into()));
+        let (broken, path) = (AtomicBool::new(false), Path::new("sled"));
+        let opening = ask_to_open(&broken, path, full).unwrap_err();
+        assert!(matches!(opening, Error::DiskFull { .. }) && opening.is_transient(), "{opening}");
+        let open = ask(&broken, path, "write", full).unwrap_err();
+        assert!(matches!(open, Error::Io { .. }) && !open.is_transient(), "{open}");
     }
 }

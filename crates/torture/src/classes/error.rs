@@ -95,7 +95,7 @@ fn fail_at(
         .holds_for_good(&run.after_kill(), false)
         .map_err(|wrong| format!("after a kill: {wrong}"))?;
     let allowed = run.after_power_cut();
-    let cut = if seed % 2 == 0 { run.disk.crash() } else { run.disk.crash_with(seed) };
+    let cut = if seed.is_multiple_of(2) { run.disk.crash() } else { run.disk.crash_with(seed) };
     Left::of(&run, cut)
         .holds_for_good(&allowed, true)
         .map_err(|wrong| format!("after a power cut: {wrong}"))?;

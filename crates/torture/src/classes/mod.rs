@@ -1,11 +1,22 @@
 //! The fault classes, one a file.
 
 mod crash;
+#[cfg(target_os = "linux")]
+mod eio;
 mod error;
+#[cfg(target_os = "linux")]
+mod full;
 mod histories;
 mod ids;
+mod kill;
+#[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
+mod power;
 mod recovery;
 mod rot;
+#[cfg(target_os = "linux")]
+mod sigbus;
 mod threads;
 
 use crate::class::Class;
@@ -20,6 +31,17 @@ pub(crate) const ALL: &[&'static dyn Class] = &[
     &threads::Storm,
     &threads::Threads,
     &ids::Ids,
+    &kill::Kill,
+    #[cfg(target_os = "linux")]
+    &power::Power,
+    #[cfg(target_os = "linux")]
+    &full::Full,
+    #[cfg(target_os = "linux")]
+    &eio::Eio,
+    #[cfg(target_os = "linux")]
+    &memory::Memory,
+    #[cfg(target_os = "linux")]
+    &sigbus::Sigbus,
 ];
 
 /// Says which there are.

@@ -38,7 +38,7 @@ pub(crate) fn look(store: &Store) -> Result<Look, Error> {
     let (all, mut verdicts) = (ids(&numbers), Vec::new());
     store.check(&all, &mut verdicts)?;
     let contained = store.contains(&all)?;
-    let worth = |n: &&u64| **n >= PLAIN_IDS && **n % 5 == 0;
+    let worth = |n: &&u64| **n >= PLAIN_IDS && n.is_multiple_of(5);
     let outcomes = numbers.iter().filter(worth).map(|&n| Ok((n, store.outcome(id(n))?)));
     let mut held: Vec<_> = store.in_doubt().iter().map(|p| (p.token().to_vec(), p.ids())).collect();
     held.sort_unstable();

@@ -280,7 +280,7 @@ impl Run {
             Err(error) => return Ok(Err(error)),
         };
         let known = before.progress[source];
-        ensure(matches!(sum, None if known == 0) || sum == Some(Ok(known)), || {
+        ensure(sum == Some(Ok(known)) || (sum.is_none() && known == 0), || {
             format!("a transaction reads {sum:?} of source {source}, not {known}")
         })?;
         claim.put_state(key(source), to.to_le_bytes());

@@ -56,7 +56,7 @@ impl Class for Rot {
             Case::Enumerated(number) => {
                 let script = STANDARD[(number % STANDARD.len() as u64) as usize];
                 let rest = number / STANDARD.len() as u64;
-                let end = if rest % 2 == 0 { End::Close } else { End::Kill };
+                let end = if rest.is_multiple_of(2) { End::Close } else { End::Kill };
                 let setup = Setup::standard(Durability::Sync);
                 let ended = Ended::new(setup, script, script.len(), end)?;
                 ended.flip_stripe((rest / 2) as usize, counts)
