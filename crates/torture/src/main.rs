@@ -8,11 +8,13 @@ mod case;
 mod child;
 mod class;
 mod classes;
+mod planted;
 mod random;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 mod real;
 mod report;
 mod sim;
+mod soak;
 /// What the crate's own tests share: models, and machines that hold a store against them.
 #[path = "../../../tests/support/mod.rs"]
 mod support;
@@ -37,7 +39,8 @@ fn main() -> ExitCode {
             true
         }
         Some(Command::Child(errand)) => return child::run(&errand.errand),
-        Some(_) => false,
+        Some(Command::Planted(asked)) => planted::run(&asked),
+        Some(Command::Soak(asked)) => soak::run(&asked),
     };
     if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

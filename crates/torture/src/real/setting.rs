@@ -37,6 +37,8 @@ pub(crate) struct Setting {
     pub(crate) backend: Backend,
     /// Short windows only: of ids older than this nothing is said.
     pub(crate) window: Option<Duration>,
+    /// Whether nothing is done that syncs all that was acknowledged before, beside what the durability asks for.
+    pub(super) quiet: bool,
     identity: IdentityKind,
     active_ids: usize,
     read_mode: ReadMode,
@@ -52,6 +54,7 @@ impl Setting {
         let mut random = Random::new(case ^ (life + 1).rotate_left(40));
         let interval = Durability::Interval(Duration::from_millis(random.pick(&[2, 10, 40])));
         let durability = random.pick(&[Durability::Buffered, Durability::Sync, interval]);
+        let quiet = random.one_in(3);
         Setting {
             scene,
             case,
@@ -62,7 +65,8 @@ impl Setting {
             backend: if sled { Backend::Sled } else { Backend::Mapped },
             window,
             identity,
-            active_ids: 60 << random.below(7),
+            quiet,
+            active_ids: if quiet { 50_000 } else { 60 << random.below(7) },
             read_mode: random.pick(&[ReadMode::Mapped, ReadMode::Positioned]),
         }
     }

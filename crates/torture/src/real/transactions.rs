@@ -39,7 +39,7 @@ impl Hand<'_> {
         }
         let noted = self.note_tally(&mut work, self.thread);
         self.or_fail("state", noted);
-        if self.random.one_in(6) {
+        if self.random.one_in(6) && !self.setting().quiet {
             self.position = None;
             let token = self.token();
             let prepared = self.prepare(work, token);

@@ -116,7 +116,7 @@ impl<'a> Hand<'a> {
 
     fn work(&mut self) {
         loop {
-            match self.random.below(1_000) {
+            match self.random.below(if self.setting().quiet { 890 } else { 1_000 }) {
                 0..350 => self.insert_private(),
                 350..400 => self.insert_again(),
                 400..600 => self.insert_contended(),

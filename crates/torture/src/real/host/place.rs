@@ -69,9 +69,10 @@ fn sweep() {
     }
 }
 
-/// Whether a path belongs to a process that is gone.
+/// Whether a path belongs to a process that is gone, or dead and not buried yet: that one has no command line.
 fn is_stale(path: &str) -> bool {
     let Some((_, rest)) = path.split_once(PREFIX) else { return false };
-    let pid = rest.split('-').next().unwrap_or_default();
-    pid.parse::<u32>().is_ok_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+    let pid: Option<u32> = rest.split('-').next().and_then(|pid| pid.parse().ok());
+    let lives = |pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
+    pid.is_some_and(|pid| !lives(pid))
 }

@@ -1,0 +1,77 @@
+//! The campaign against bugs that were planted on purpose: a class that does not notice its bug proves nothing.
+//!
+//! Each bug wakes in a process of its own, and the class that is named for it must break within its time. A
+//! hang, a panic or the death of the process counts as well.
+
+use std::env;
+use std::io;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Instant;
+
+use firstseen::testing;
+use serde_json::{Value, json};
+
+use crate::args::Planted;
+use crate::report::say;
+
+/// What wakes a bug, in a build with `--cfg planted`.
+const WAKE: &str = "FIRSTSEEN_PLANTED";
+/// How long a case may take before it is taken for a hang.
+const STALL_SECONDS: u64 = 20;
+
+/// The classes that notice each bug soonest; one is enough. A bug that is not here is looked for by all.
+const NOTICED_BY: &[(&str, &str)] = &[];
+
+/// Runs the campaign against each bug. Whether all were noticed.
+pub(crate) fn run(asked: &Planted) -> bool {
+    let bugs = testing::planted();
+    if bugs.is_empty() {
+        eprintln!("no bugs are planted here: build with RUSTFLAGS=\"--cfg planted\"");
+        return false;
+    }
+    let wanted = |name: &str| asked.only.is_empty() || asked.only.iter().any(|bug| bug == name);
+    let mut survivors = Vec::new();
+    for (name, trap) in bugs.into_iter().filter(|(name, _)| wanted(name)) {
+        let started = Instant::now();
+        let noticed = match hunt(name, asked) {
+            Ok(noticed) => noticed,
+            Err(error) => Some(json!({ "error": error.to_string() })),
+        };
+        let seconds = (started.elapsed().as_secs_f64() * 10.0).round() / 10.0;
+        say(&json!({ "bug": name, "trap": trap, "noticed": noticed, "seconds": seconds }));
+        if noticed.is_none() {
+            survivors.push(name);
+        }
+    }
+    say(&json!({ "survivors": survivors }));
+    if !survivors.is_empty() {
+        eprintln!("not noticed: {}", survivors.join(", "));
+    }
+    survivors.is_empty()
+}
+
+/// What noticed a bug, if anything did.
+fn hunt(name: &str, asked: &Planted) -> io::Result<Option<Value>> {
+    let mut command = Command::new(env::current_exe()?);
+    command.env(WAKE, name).stdin(Stdio::null()).stderr(Stdio::null());
+    command.args(["--seconds", &asked.seconds.to_string(), "--seed", &asked.seed.to_string()]);
+    command.args(["--stall", &STALL_SECONDS.to_string()]);
+    if let Some((_, classes)) = NOTICED_BY.iter().find(|(bug, _)| *bug == name) {
+        command.args(["--only", classes]);
+    }
+    let output = command.output()?;
+    let lines = String::from_utf8_lossy(&output.stdout);
+    let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let told = lines.filter(|line| !line["broken"].is_null()).last();
+    let told = told.map(|line| {
+        let what = line["broken"]["what"].as_str().unwrap_or_default();
+        let what: String = what.chars().take(200).collect();
+        json!({ "class": line["class"], "cases": line["cases"], "what": what })
+    });
+    Ok(told.or_else(|| died(output.status)))
+}
+
+/// A process that ended neither with success nor by telling why not.
+fn died(status: ExitStatus) -> Option<Value> {
+    (!status.success()).then(|| json!({ "died": status.to_string() }))
+}
