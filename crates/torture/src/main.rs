@@ -3,9 +3,14 @@
 mod args;
 mod campaign;
 mod case;
+// Some errands, and some of what is done to processes, are for Linux only.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+mod child;
 mod class;
 mod classes;
 mod random;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+mod real;
 mod report;
 mod sim;
 mod watch;
@@ -28,6 +33,7 @@ fn main() -> ExitCode {
             classes::list();
             true
         }
+        Some(Command::Child(errand)) => return child::run(&errand.errand),
         Some(_) => false,
     };
     if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }

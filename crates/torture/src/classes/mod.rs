@@ -1,11 +1,27 @@
 //! The fault classes, one a file.
 
+#[cfg(target_os = "linux")]
+mod eio;
+#[cfg(target_os = "linux")]
+mod full;
 mod ids;
+mod kill;
+#[cfg(target_os = "linux")]
+mod power;
 
 use crate::class::Class;
 
 /// All of them, the cheapest and most telling first.
-pub(crate) const ALL: &[&'static dyn Class] = &[&ids::Ids];
+pub(crate) const ALL: &[&'static dyn Class] = &[
+    &ids::Ids,
+    &kill::Kill,
+    #[cfg(target_os = "linux")]
+    &power::Power,
+    #[cfg(target_os = "linux")]
+    &full::Full,
+    #[cfg(target_os = "linux")]
+    &eio::Eio,
+];
 
 /// Says which there are.
 pub(crate) fn list() {

@@ -1,0 +1,19 @@
+//! The processes that a campaign kills: each does what its errand says.
+
+use std::process::ExitCode;
+
+use crate::real::setting::Setting;
+use crate::real::worker;
+
+/// Does an errand.
+pub(crate) fn run(errand: &str) -> ExitCode {
+    let (kind, rest) = errand.split_once(' ').unwrap_or((errand, ""));
+    let done = match kind {
+        "work" => Setting::of_errand(rest).map(|setting| worker::work(&setting)),
+        _ => None,
+    };
+    done.unwrap_or_else(|| {
+        eprintln!("`{errand}` is no errand");
+        ExitCode::FAILURE
+    })
+}
