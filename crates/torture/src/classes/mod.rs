@@ -7,7 +7,11 @@ mod full;
 mod ids;
 mod kill;
 #[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
 mod power;
+#[cfg(target_os = "linux")]
+mod sigbus;
 
 use crate::class::Class;
 
@@ -21,6 +25,10 @@ pub(crate) const ALL: &[&'static dyn Class] = &[
     &full::Full,
     #[cfg(target_os = "linux")]
     &eio::Eio,
+    #[cfg(target_os = "linux")]
+    &memory::Memory,
+    #[cfg(target_os = "linux")]
+    &sigbus::Sigbus,
 ];
 
 /// Says which there are.

@@ -7,7 +7,9 @@
 //! | `image` | an ext4 file system in a file, mounted through a loop device |
 //! | `shutdown` | the power cut of a mounted file system |
 //! | `filler` | a file that takes what is left of a disk |
+//! | `cgroup` | a limit on memory |
 
+pub(crate) mod cgroup;
 pub(crate) mod filler;
 pub(crate) mod image;
 pub(crate) mod mount;
