@@ -62,6 +62,8 @@ impl Core {
             self.log.activate(&segment, 0);
             view.segment = Some(segment);
         });
+        // From now on the table has an end, which upkeep may have gone to sleep without.
+        self.bell.ring();
         Ok(())
     }
 
