@@ -65,6 +65,8 @@ impl Core {
             view.segment = Some(segment);
         });
         rotation.previous = Previous::default();
+        // From now on the table has an end, which upkeep may have gone to sleep without.
+        self.bell.ring();
         Ok(())
     }
 

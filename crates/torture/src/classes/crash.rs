@@ -29,13 +29,13 @@ impl Class for Crash {
     }
 
     fn enumerated(&self) -> u64 {
-        points().iter().map(|point| point.operations).sum()
+        operations()
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
         let (setup, script, operation, seed) = match case {
             Case::Enumerated(number) => {
-                let (point, operation) = point(number);
+                let (point, operation) = point(number)?;
                 (Setup::standard(point.durability), point.script.to_vec(), operation, number)
             }
             Case::Sampled(seed) => {
@@ -77,34 +77,48 @@ fn die_at(
     Ok(())
 }
 
-/// A standard script under a durability, and how many operations it takes.
+/// A standard script under a durability.
 pub(super) struct Point {
     pub(super) script: &'static [Step],
     pub(super) durability: Durability,
-    pub(super) operations: u64,
+    /// How many operations of the disk it takes, if it keeps its promises on a sound one.
+    operations: Promise<u64>,
+}
+
+impl Point {
+    fn operations(&self) -> u64 {
+        *self.operations.as_ref().unwrap_or(&1)
+    }
 }
 
 /// Every standard script, with its operations counted once.
-pub(super) fn points() -> &'static [Point] {
+fn points() -> &'static [Point] {
     static POINTS: OnceLock<Vec<Point>> = OnceLock::new();
     POINTS.get_or_init(|| {
         let each = STANDARD.iter().flat_map(|&script| DURABILITIES.map(|d| (script, d)));
         let point = |(script, durability)| {
-            let operations = Run::operations(Setup::standard(durability), script);
-            let operations = operations.unwrap_or_else(|wrong| panic!("{wrong}: {script:?}"));
+            let operations =
+                std::panic::catch_unwind(|| Run::operations(Setup::standard(durability), script));
+            let operations = operations.unwrap_or_else(|_| Err("a panic on a sound disk".into()));
             Point { script, durability, operations }
         };
         each.map(point).collect()
     })
 }
 
+/// The operations of all standard scripts.
+pub(super) fn operations() -> u64 {
+    points().iter().map(Point::operations).sum()
+}
+
 /// The script and the operation of a number.
-pub(super) fn point(mut number: u64) -> (&'static Point, u64) {
+pub(super) fn point(mut number: u64) -> Promise<(&'static Point, u64)> {
     for point in points() {
-        if number < point.operations {
-            return (point, number);
+        if number < point.operations() {
+            point.operations.as_ref().map_err(|wrong| format!("{wrong}; {:?}", point.script))?;
+            return Ok((point, number));
         }
-        number -= point.operations;
+        number -= point.operations();
     }
-    panic!("no operation has this number");
+    Err("no operation has this number".into())
 }

@@ -9,7 +9,7 @@ use crate::class::Class;
 use crate::random::Random;
 use crate::sim::{Fate, Left, Run, Setup, Step, random_script};
 
-use super::crash::{point, points};
+use super::crash::{operations, point};
 
 /// How an operation fails.
 #[derive(Debug, Clone, Copy)]
@@ -49,13 +49,13 @@ impl Class for Error {
     }
 
     fn enumerated(&self) -> u64 {
-        points().iter().map(|point| point.operations).sum::<u64>() * FAULTS.len() as u64
+        operations() * FAULTS.len() as u64
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
         let (setup, script, operation, fault, seed) = match case {
             Case::Enumerated(number) => {
-                let (point, operation) = point(number / FAULTS.len() as u64);
+                let (point, operation) = point(number / FAULTS.len() as u64)?;
                 let fault = FAULTS[(number % FAULTS.len() as u64) as usize];
                 (Setup::standard(point.durability), point.script.to_vec(), operation, fault, number)
             }

@@ -7,7 +7,7 @@ use crate::class::Class;
 use crate::random::Random;
 use crate::sim::{Fate, Left, Run, Setup, Step, random_script};
 
-use super::crash::{point, points};
+use super::crash::{operations, point};
 
 /// Of the operations of standard scripts, one in so many is followed by a death at each operation of recovery.
 const SHARE: u64 = 5;
@@ -30,13 +30,13 @@ impl Class for Recovery {
     }
 
     fn enumerated(&self) -> u64 {
-        points().iter().map(|point| point.operations).sum::<u64>() / SHARE
+        operations() / SHARE
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
         let (setup, script, operation, seed) = match case {
             Case::Enumerated(number) => {
-                let (point, operation) = point(number * SHARE + number % SHARE);
+                let (point, operation) = point(number * SHARE + number % SHARE)?;
                 (Setup::standard(point.durability), point.script.to_vec(), operation, number)
             }
             Case::Sampled(seed) => {
