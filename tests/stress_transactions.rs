@@ -2,6 +2,7 @@
 //! sealing and merging never stop.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+#[cfg(not(tsan))]
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -11,8 +12,14 @@ use firstseen::testing::ManualClock;
 use firstseen::{Builder, Durability, Error, Refusal, Store, Timestamp, Verdict};
 
 mod support;
+#[cfg(tsan)]
+#[allow(dead_code)] // The store needs more of it.
+#[path = "../src/sync/told.rs"]
+mod told;
 
 use support::{Rng, id, ids, scale};
+#[cfg(tsan)]
+use told::Mutex;
 
 const THREADS: u64 = 5;
 
@@ -287,7 +294,7 @@ fn leases_that_end_let_nobody_commit_twice() {
         done.store(true, SeqCst);
         ended.into_iter().for_each(|ended| ended.unwrap());
     });
-    let winners = winners.0.into_inner().unwrap();
+    let winners = std::mem::take(&mut *winners.0.lock().unwrap());
     assert!(!winners.is_empty() && late.load(SeqCst) > 0);
     for &n in claimed.lock().unwrap().iter() {
         let known = store.contains(&[id(n)]).unwrap()[0];

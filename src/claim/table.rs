@@ -9,7 +9,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -19,7 +18,7 @@ use super::settlement::Settlement;
 use super::ticket::{Standing, Ticket};
 use crate::key::Fingerprint;
 use crate::planted::{Bug, planted};
-use crate::sync::{Arc, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
+use crate::sync::{Arc, AtomicUsize, Mutex, MutexGuard, OnceLock, Ordering, lock};
 
 const STRIPES: usize = if cfg!(loom) { 2 } else { 4096 };
 /// The count of ids is kept in parts, so that claims on different stripes do not share a line.

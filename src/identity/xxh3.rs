@@ -44,6 +44,7 @@ impl Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::{Identity, IdentityKind};
 
     #[test]
     fn every_part_of_the_secret_differs() {
@@ -51,5 +52,24 @@ mod tests {
         let parts: std::collections::HashSet<_> = secret.0.chunks(16).collect();
         assert_eq!(parts.len(), 12);
         assert_ne!(secret.0, Secret::new(&[1; 16]).0);
+    }
+
+    /// Of 32 bytes, XXH3 multiplies the first two words, each xor the secret's, and adds them up. A word
+    /// that is the secret's makes the product zero whatever the other one is.
+    #[test]
+    fn pairs_made_for_a_known_key_collide_here_and_not_under_cmac() {
+        let key = [7; 16];
+        let secret = Secret::new(&key);
+        let word = |at: usize| u64::from_le_bytes(secret.0[at..at + 8].try_into().unwrap());
+        let (first, second) = (word(0), word(8));
+        let id = |a: u64, b: u64| [a.to_le_bytes(), b.to_le_bytes(), [1; 8], [2; 8]].concat();
+        let cmac = Identity::new(IdentityKind::AesCmac, key);
+        for n in 0..1_000 {
+            let one = id(first, n);
+            let other = id(first.wrapping_add(n).wrapping_sub(second), second);
+            assert_ne!(one, other);
+            assert_eq!(secret.fingerprint(&one), secret.fingerprint(&other));
+            assert_ne!(cmac.fingerprint(&one), cmac.fingerprint(&other));
+        }
     }
 }

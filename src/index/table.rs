@@ -267,6 +267,8 @@ mod tests {
             assert_eq!(table.insert(id, 8), Insert::Present { tick: 9 });
         }
         assert!(ids.clone().all(|id| table.get(id) == Some(9)));
+        // No more slots are looked at than there are in reach; the rest is in an ordered map.
+        assert_eq!(lock(&table.overflow).len(), 2_000 - REACH * SLOTS);
         assert_eq!(table.get(Fingerprint::from_u128(u128::MAX << 20 | 2_000)), None);
         let mut table = table;
         table.clear();

@@ -68,9 +68,15 @@ pub(super) enum Source {
 pub(crate) struct Lookup {
     /// The tick in which the id was first seen; `None` if it is not in the run.
     pub(crate) tick: Option<u8>,
-    /// Data pages looked at: one, or none below the first record. More only where ids that share
-    /// their top 64 bits cross a page.
+    /// Data pages looked at: one, or none below the first record. Where ids that share their top 64
+    /// bits fill several pages, as many as it takes to halve those, and two.
     pub(crate) pages: u32,
+}
+
+/// Where a record is if it is anywhere: in a page, with its tick if it is there, or in one before.
+enum Side {
+    Here(Option<u8>),
+    Before,
 }
 
 /// Data pages read together, 256 KiB of them, of which the first is page `first`.
@@ -181,21 +187,39 @@ impl Run {
     /// Looks `fingerprint` up at the place that [`Run::locate`] gave for it.
     #[inline]
     pub(crate) fn get_at(&self, place: Place, fingerprint: Fingerprint) -> Result<Lookup> {
-        let Some(mut page) = place.0 else {
+        let Some(page) = place.0 else {
             return Ok(Lookup { tick: None, pages: 0 });
         };
-        for pages in 1.. {
-            // If this page begins above, with the same top bits, the page before may hold it.
-            let (tick, go_back) = self.with_page(page, |view| match view.find(fingerprint) {
-                None => (None, view.base_hi() == fingerprint.hi && view.first() > fingerprint),
-                found => (found, false),
-            })?;
-            if !go_back || page == 0 {
-                return Ok(Lookup { tick, pages });
-            }
-            page -= 1;
+        match self.look_in(page, fingerprint)? {
+            Side::Here(tick) => Ok(Lookup { tick, pages: 1 }),
+            Side::Before => self.look_before(page, fingerprint),
         }
-        unreachable!("there are fewer pages than numbers")
+    }
+
+    /// Looks `fingerprint` up in the pages before `page`, which begins above it with the same top 64 bits.
+    /// Such ids fill pages only if somebody made them, so the pages are halved, not walked through.
+    #[cold]
+    fn look_before(&self, page: usize, fingerprint: Fingerprint) -> Result<Lookup> {
+        let (mut low, mut high) = (self.starts.first_reaching(fingerprint.hi), page);
+        let mut pages = 1;
+        while low < high {
+            let middle = low + (high - low) / 2;
+            pages += 1;
+            match self.look_in(middle, fingerprint)? {
+                Side::Here(None) => low = middle + 1,
+                Side::Here(tick) => return Ok(Lookup { tick, pages }),
+                Side::Before => high = middle,
+            }
+        }
+        Ok(Lookup { tick: None, pages })
+    }
+
+    #[inline]
+    fn look_in(&self, page: usize, fingerprint: Fingerprint) -> Result<Side> {
+        self.with_page(page, |view| match view.find(fingerprint) {
+            None if view.base_hi() == fingerprint.hi && view.first() > fingerprint => Side::Before,
+            tick => Side::Here(tick),
+        })
     }
 
     /// All records, ascending.

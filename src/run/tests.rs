@@ -176,8 +176,11 @@ fn ids_of_one_top_half_cross_pages() {
     let (bytes, summary) = write(records.iter().map(|(&b, &t)| (b, t)), 3_000);
     assert!(summary.pages > 100, "{summary:?}");
     let run = open(&bytes, ReadMode::Mapped).unwrap();
-    let lookup = run.get(Fingerprint::from_u128(77 << 64)).unwrap();
-    assert_eq!((lookup.tick, lookup.pages), (Some(0), summary.pages as u32));
+    for id in [0, 1, 2, 5, 1_500 * 1_500, 1_500 * 1_500 + 1, 2_999 * 2_999, 1 << 63] {
+        let lookup = run.get(Fingerprint::from_u128((77 << 64) + id)).unwrap();
+        assert_eq!(lookup.tick, records.get(&((77 << 64) + id)).copied());
+        assert!(lookup.pages <= 3 + summary.pages.ilog2(), "{lookup:?} for {id}");
+    }
     check_run(&records, 3_000, &[78 << 64, 76 << 64]);
 }
 

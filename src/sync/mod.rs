@@ -1,6 +1,9 @@
-//! The only door to atomics, locks and threads: the standard ones, or loom's under `cfg(loom)`.
+//! The only door to atomics, locks and threads: the standard ones, or loom's under `cfg(loom)`, or such
+//! as the thread sanitizer understands under `cfg(tsan)`.
 
 pub(crate) mod gate;
+#[cfg(tsan)]
+mod told;
 
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -11,10 +14,17 @@ use crossbeam_utils::Backoff;
 pub(crate) use std::{
     cell::UnsafeCell,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard,
+        Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
+
+#[cfg(not(tsan))]
+pub(crate) use std::sync::OnceLock;
+#[cfg(not(any(loom, tsan)))]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(tsan)]
+pub(crate) use told::{Condvar, Mutex, MutexGuard, OnceLock};
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{

@@ -80,14 +80,16 @@ impl StoreClock {
         Timestamp::from_micros(self.high_water.fetch_max(to, Ordering::Relaxed).max(to))
     }
 
-    /// The wall clock, but not more than `future_skew` ahead of what has passed by the monotonic one.
+    /// The wall clock, but not before what has passed by the monotonic one, nor more than `future_skew`
+    /// ahead of it. If store time stood still while the wall clock is behind, ids of then would expire
+    /// too early once it is set right.
     fn believed_wall(&self) -> Timestamp {
         let (wall, passed) = (self.clock.wall(), self.epoch + self.clock.monotonic());
         if wall - passed > self.future_skew && !planted(Bug::ClockJumpBelieved) {
             self.note_disbelieved();
             return passed;
         }
-        wall
+        wall.max(passed)
     }
 
     /// How much real time can pass, at least, until store time reaches `until`; `None` if it follows
@@ -126,6 +128,16 @@ mod tests {
         assert_eq!(store.now(), at(1_700));
         clock.set_wall(at(5));
         assert_eq!(store.now(), at(1_700));
+    }
+
+    #[test]
+    fn time_passes_while_the_wall_clock_is_behind() {
+        let (clock, store) = store_clock(TimeSource::System, 1_000, 0);
+        clock.set_wall(at(5));
+        clock.advance(Duration::from_secs(100));
+        assert_eq!(store.now(), at(1_100));
+        clock.set_wall(at(1_100));
+        assert_eq!(store.now(), at(1_100));
     }
 
     #[test]

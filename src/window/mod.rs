@@ -27,6 +27,9 @@ mod forget;
 mod values;
 mod view;
 
+#[cfg(all(test, loom))]
+mod loom_tests;
+
 pub(crate) use clock::StoreClock;
 pub(crate) use forget::{Again, FORGOTTEN_MAX, Forgotten, OpenForgotten};
 pub(crate) use values::ValueTable;

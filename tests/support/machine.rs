@@ -99,7 +99,7 @@ impl Machine {
     /// The wall clock, as far as it is to be believed.
     fn believed(&self) -> Timestamp {
         let (wall, passed) = (self.clock.wall(), self.epoch + self.clock.monotonic());
-        if wall - passed > SKEW { passed } else { wall }
+        if wall - passed > SKEW { passed } else { wall.max(passed) }
     }
 
     /// Store time, which must be what the clock makes it.

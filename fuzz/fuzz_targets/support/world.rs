@@ -198,7 +198,7 @@ impl World {
 
     fn believed_wall(&self) -> Timestamp {
         let (wall, passed) = (self.clock.wall(), self.epoch + self.clock.monotonic());
-        if wall - passed > self.skew { passed } else { wall }
+        if wall - passed > self.skew { passed } else { wall.max(passed) }
     }
 
     fn open(&mut self) {

@@ -40,7 +40,10 @@ pub(crate) struct Selection {
 fn delimiter(text: &str) -> Result<u8, String> {
     match text.as_bytes() {
         b"\\t" => Ok(b'\t'),
-        b"\n" | b"\"" => Err("a newline or a quote cannot stand between fields".to_owned()),
+        // A carriage return before the newline belongs to the end of the line.
+        b"\n" | b"\r" | b"\"" => {
+            Err("a newline, \\r or a quote cannot stand between fields".to_owned())
+        }
         [byte] => Ok(*byte),
         _ => Err("a delimiter is one byte, or \\t".to_owned()),
     }
@@ -213,6 +216,20 @@ impl Selector {
                     format!("{kind} at {pointer}, not a string or number")
                 }
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_or_quotes_a_record_is_no_delimiter() {
+        assert_eq!(delimiter("\\t"), Ok(b'\t'));
+        assert_eq!(delimiter(";"), Ok(b';'));
+        for text in ["", "\n", "\r", "\"", "ab", "é"] {
+            assert!(delimiter(text).is_err(), "{text:?}");
         }
     }
 }
