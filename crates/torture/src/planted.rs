@@ -61,8 +61,8 @@ fn hunt(name: &str, asked: &Planted) -> io::Result<Option<Value>> {
     }
     let output = command.output()?;
     let lines = String::from_utf8_lossy(&output.stdout);
-    let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let told = lines.filter(|line| !line["broken"].is_null()).next_back();
+    let mut lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let told = lines.rfind(|line| !line["broken"].is_null());
     let told = told.map(|line| {
         let what = line["broken"]["what"].as_str().unwrap_or_default();
         let what: String = what.chars().take(200).collect();
