@@ -164,10 +164,14 @@ impl Log {
     }
 
     /// Lets go of all segments, so that whatever keeps them can be closed. Nothing is staged any more.
+    /// After a failure the disk may obey again by now.
     pub(crate) fn let_go(&self) {
         let mut state = lock(&self.state);
         while state.leading {
             state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        if state.failed.is_some() {
+            self.cut_off(&state.dirty);
         }
         state.pending.clear();
         state.dirty.clear();
@@ -237,6 +241,7 @@ impl Log {
                 if !planted(Bug::FailureForgotten) {
                     state.failed = Some(error.to_string().into());
                 }
+                state.dirty = mem::take(&mut work.dirty);
             }
         }
         for mut extent in work.extents.drain(..) {
