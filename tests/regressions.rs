@@ -250,3 +250,21 @@ fn nothing_is_removed_while_it_is_unknown_which_manifest_counts() {
         }
     }
 }
+
+/// A table that waited to be sealed had the last segment with ids; the one behind it was empty and went at the
+/// close, and with it whatever vouched for that segment's end.
+#[test]
+fn rot_in_the_segment_of_a_table_that_was_not_sealed_is_an_error() {
+    let disk = MemoryDisk::new();
+    let open = |disk: &MemoryDisk| builder(disk).active_ids(100).open(DIR);
+    let store = open(&disk).unwrap();
+    store.check_and_insert(&ids(0..100)).unwrap();
+    // Of these none is new, but there had to be room for them.
+    store.check_and_insert(&ids(0..50)).unwrap();
+    store.close().unwrap();
+    assert_eq!(names(&disk, ".log").len(), 1);
+    let log = Path::new(DIR).join(&names(&disk, ".log")[0]);
+    disk.open_write(&log).unwrap().write_at(&[0x55; 8], 500).unwrap();
+    let refused = open(&disk).unwrap_err();
+    assert!(matches!(refused, Error::Corrupt(_)), "{refused}");
+}
