@@ -61,7 +61,7 @@ impl World {
 fn found(disk: &MemoryDisk, segment: &Segment) -> Vec<u64> {
     let file = disk.open(&segment.path).unwrap();
     let mut ids = Vec::new();
-    let salt = segment.header(0).salt();
+    let salt = segment.header(Previous::default()).salt();
     replay(&*file, &segment.path, salt, &mut |_, frame, payload| {
         ids.extend(frame.records(payload).unwrap().map(|(id, _)| id.as_u128() as u64));
         Ok(())
