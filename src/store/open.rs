@@ -78,8 +78,8 @@ pub enum ClockCheck {
     /// Nothing to remark.
     #[default]
     Steady,
-    /// The clock stands this much before the last time the store knew. Store time stands still until
-    /// the clock has caught up: ids are remembered longer, none is forgotten early.
+    /// The clock stands this much before the last time the store knew. Store time goes on from that time, by
+    /// the monotonic clock, until the wall clock has caught up: none is forgotten early.
     Behind(Duration),
     /// The clock stands this much, more than a window, after it: everything has expired. That is
     /// right if the store was closed for so long, and wrong if the clock is.

@@ -1,8 +1,12 @@
 //! A clock that stands still until a test moves it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+#[cfg(not(tsan))]
+use std::sync::Mutex;
 use std::time::Duration;
 
+#[cfg(tsan)]
+use crate::sync::Mutex;
 use crate::time::{Clock, Timestamp};
 
 /// A clock under a test's control. Clones share one time.

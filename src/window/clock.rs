@@ -25,14 +25,16 @@ impl StoreClock {
     /// The latest store time, some 290,000 years from now: beyond it there is room for a window.
     pub(crate) const LATEST: Timestamp = Timestamp::from_micros(u64::MAX / 2);
 
-    /// A clock that continues from `high_water`.
+    /// A clock that continues from `high_water`. Where the wall clock stands before that, time goes on from there
+    /// all the same: see `believed_wall`.
     pub(crate) fn new(
         clock: std::sync::Arc<dyn Clock>,
         source: TimeSource,
         future_skew: Duration,
         high_water: Timestamp,
     ) -> StoreClock {
-        let epoch = clock.wall() - clock.monotonic();
+        let known = if source == TimeSource::System { high_water } else { Timestamp::MIN };
+        let epoch = clock.wall().max(known) - clock.monotonic();
         let high_water = AtomicU64::new(high_water.min(StoreClock::LATEST).as_micros());
         StoreClock { clock, source, future_skew, epoch, high_water, disbelieved: AtomicU64::new(0) }
     }
@@ -125,9 +127,9 @@ mod tests {
         let (clock, store) = store_clock(TimeSource::System, 1_000, 1_500);
         assert_eq!(store.now(), at(1_500));
         clock.advance(Duration::from_secs(700));
-        assert_eq!(store.now(), at(1_700));
+        assert_eq!(store.now(), at(2_200));
         clock.set_wall(at(5));
-        assert_eq!(store.now(), at(1_700));
+        assert_eq!(store.now(), at(2_200));
     }
 
     #[test]

@@ -200,6 +200,10 @@ impl Machine {
             (least..=most).contains(&now),
             "store time {now} after {end:?}, not {least}..={most}"
         );
+        if self.settings.time == TimeSource::System {
+            // Where the clock is behind, time goes on from what the store knew.
+            self.epoch = now - self.clock.monotonic();
+        }
         self.oracle.resume_at(now);
         let Settings { window, generations, .. } = settings;
         let known_for = self.store.effective_window();
