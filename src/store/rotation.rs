@@ -6,7 +6,7 @@
 
 use super::core::Core;
 use crate::error::{Error, Result};
-use crate::format::segment::{Previous, SegmentHeader};
+use crate::format::segment::{BYTES as SEGMENT_HEADER, Previous, SegmentHeader};
 use crate::index::Table;
 use crate::log::Segment;
 use crate::sync::{Arc, MutexGuard, Ordering, lock};
@@ -187,7 +187,10 @@ impl Core {
     /// The active table, if it belongs to a generation that has ended and has ids.
     pub(crate) fn due_for_rotation(&self, now: Timestamp) -> Option<Arc<MemTable>> {
         let view = self.gate.enter();
+        // What has only a header has nothing to be frozen.
+        let used = |segment: &Arc<Segment>| segment.content_len() > SEGMENT_HEADER as u64;
         let due = view.active.segment_count() > 0
+            && view.segment.as_ref().is_none_or(used)
             && now >= view.active.ticks.end()
             && view.frozen.is_empty();
         due.then(|| Arc::clone(&view.active))
