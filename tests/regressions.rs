@@ -268,3 +268,91 @@ fn rot_in_the_segment_of_a_table_that_was_not_sealed_is_an_error() {
     let refused = open(&disk).unwrap_err();
     assert!(matches!(refused, Error::Corrupt(_)), "{refused}");
 }
+
+/// Only the first segment that did not follow was asked whether it had been durable; those behind it, which said
+/// so, were removed unread.
+#[test]
+fn rot_before_a_segment_that_says_nothing_is_an_error() {
+    let (disk, clock) = (MemoryDisk::new(), ManualClock::new(Timestamp::from_secs(1_700_000_000)));
+    let open =
+        |disk: &MemoryDisk| builder(disk).clock(Arc::new(clock.clone())).window(HOUR).open(DIR);
+    let store = open(&disk).unwrap();
+    let put = |from: u64| drop(store.check_and_insert(&ids(from..from + 10)).unwrap());
+    (put(0), put(10));
+    clock.advance(HOUR / 4); // The next generation: a segment of its own.
+    (put(20), put(30));
+    store.sync().unwrap();
+    clock.advance(HOUR / 4);
+    for from in [40, 50, 60] {
+        put(from);
+        store.sync().unwrap();
+    }
+    let disk = disk.crash();
+    let first = Path::new(DIR).join(&names(&disk, ".log")[0]);
+    disk.open_write(&first).unwrap().write_at(&[0x55; 8], 128 + 200 + 60).unwrap();
+    let refused = open(&disk).unwrap_err();
+    assert!(matches!(refused, Error::Corrupt(_)), "{refused}");
+}
+
+/// A segment that only had a header, between others, was taken for one that was never begun.
+#[test]
+fn rot_in_the_header_of_an_empty_segment_is_an_error() {
+    let (disk, clock) = (MemoryDisk::new(), ManualClock::new(Timestamp::from_secs(1_700_000_000)));
+    let open = |disk: &MemoryDisk| {
+        let builder = builder(disk).durability(Durability::Sync).window(HOUR);
+        builder.clock(Arc::new(clock.clone())).open(DIR)
+    };
+    let store = open(&disk).unwrap();
+    store.check_and_insert(&ids(0..10)).unwrap();
+    clock.advance(HOUR / 4);
+    // It lets nothing in, but there had to be room for it.
+    store.check_and_insert(&ids(0..10)).unwrap();
+    clock.advance(HOUR / 4);
+    store.check_and_insert(&ids(20..30)).unwrap();
+    let disk = disk.crash();
+    for name in names(&disk, ".log") {
+        let disk = disk.crash();
+        let file = disk.open_write(&Path::new(DIR).join(&name)).unwrap();
+        let mut byte = [0];
+        file.read_at(&mut byte, 125).unwrap();
+        file.write_at(&[byte[0] ^ 1], 125).unwrap();
+        let refused = open(&disk).unwrap_err();
+        assert!(matches!(refused, Error::Corrupt(_)), "{name}: {refused}");
+    }
+}
+
+/// After an opening with the clock behind, store time stood still, and what came meanwhile was forgotten early
+/// once the clock was right again.
+#[test]
+fn an_id_lives_for_a_window_though_the_clock_was_behind_at_the_opening() {
+    let (disk, clock) = (MemoryDisk::new(), ManualClock::new(Timestamp::from_secs(1_700_000_000)));
+    let start = clock.clone();
+    let open = || builder(&disk).clock(Arc::new(clock.clone())).window(HOUR).open(DIR).unwrap();
+    let store = open();
+    store.check_and_insert(&["a"]).unwrap();
+    store.close().unwrap();
+    start.jump_back(2 * HOUR); // The machine starts without its clock.
+    let store = open();
+    clock.advance(5 * HOUR / 6);
+    assert!(store.check_and_insert(&["b"]).unwrap()[0].is_new());
+    store.close().unwrap();
+    clock.jump_ahead(2 * HOUR); // It is set right.
+    let store = open();
+    clock.advance(HOUR / 4);
+    assert!(store.check_and_insert(&["b"]).unwrap()[0].is_duplicate());
+}
+
+/// An idle store whose generation had ended made a segment, sealed nothing and wrote a manifest, slice after slice.
+#[test]
+fn an_idle_store_is_idle() {
+    let (disk, clock) = (MemoryDisk::new(), ManualClock::new(Timestamp::from_secs(1_700_000_000)));
+    let store = builder(&disk).clock(Arc::new(clock.clone())).window(HOUR).open(DIR).unwrap();
+    store.check_and_insert(&ids(0..10)).unwrap();
+    let mut before = 0;
+    for hour in 0..6 {
+        clock.advance(HOUR);
+        store.compact().unwrap();
+        assert!(hour < 3 || disk.ops() == before, "hour {hour}: {}", disk.ops() - before);
+        before = disk.ops();
+    }
+}

@@ -62,6 +62,32 @@ impl<'a> Chain<'a> {
         }
     }
 
+    /// Judges segment `number`, behind one that does not follow: nothing durable may go with the two. Segments are
+    /// made durable in order, so if anything says that some of this one, or of the one before, was, then all
+    /// before it was. `begun` is a segment whose header does not verify and was begun: this one has none, then.
+    pub(crate) fn check_dropped(
+        &self,
+        file: &dyn File,
+        path: &Path,
+        number: u64,
+        begun: Option<&Path>,
+    ) -> Result<()> {
+        let header = read_segment_header(file, path, self.store, number)?;
+        match (header, begun) {
+            (Some(_), Some(begun)) => Err(Error::from(Corruption {
+                path: begun.to_path_buf(),
+                offset: 0,
+                what: "log segment header",
+                expected: "a header, for a later segment has one".into(),
+                found: "bytes that do not verify".into(),
+            })),
+            (Some(header), None) if header.previous.durable > 0 => {
+                Err(lost_before(path, number - 1, 0, header.previous.durable))
+            }
+            _ => check_not_lost(file, path, self.store, number, header, self.last),
+        }
+    }
+
     /// Checks that segment `number`, which ends so, has what is known to have been durable of it.
     pub(crate) fn check_end(&self, path: &Path, number: u64, tail: Tail) -> Result<()> {
         let (known, len) = self.known;

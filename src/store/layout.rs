@@ -109,6 +109,13 @@ pub(crate) fn time_source_of(manifest: &Manifest) -> Result<TimeSource> {
     })
 }
 
+/// Whether any of a segment's header was written.
+pub(crate) fn header_was_begun(file: &dyn File, path: &Path) -> Result<bool> {
+    let mut bytes = [0; HEADER];
+    read_at_most(file, path, &mut bytes)?;
+    Ok(bytes.iter().any(|&byte| byte != 0))
+}
+
 /// Reads the header of a segment; `None` if the segment was created and its header never written, or not
 /// to its end: nothing stands behind such a header.
 pub(crate) fn read_segment_header(
@@ -119,15 +126,7 @@ pub(crate) fn read_segment_header(
 ) -> Result<Option<SegmentHeader>> {
     // With the place of the first frame's header.
     let mut bytes = [0; HEADER + FRAME_HEADER];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], filled as u64) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(Error::io("read", path, e)),
-        }
-    }
+    let filled = read_at_most(file, path, &mut bytes)?;
     let header = match SegmentHeader::decode(&bytes[..filled.min(HEADER)], store, number, path) {
         Err(Error::Corrupt(_)) if bytes[HEADER..].iter().all(|&byte| byte == 0) => return Ok(None),
         decoded => decoded?,
@@ -138,4 +137,18 @@ pub(crate) fn read_segment_header(
         }
         _ => Ok(header),
     }
+}
+
+/// Reads from the start of a file, as much as it has; returns how much that is.
+fn read_at_most(file: &dyn File, path: &Path, bytes: &mut [u8]) -> Result<usize> {
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Error::io("read", path, e)),
+        }
+    }
+    Ok(filled)
 }
