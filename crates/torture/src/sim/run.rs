@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use firstseen::testing::{Expected, ManualClock, MemoryDisk};
+use firstseen::testing::{Expected, ManualClock, MemoryDisk, Op};
 use firstseen::{Claim, Clock, Durability, Error, Store, Timestamp, Verdict};
 
 use super::look::look;
@@ -112,11 +112,11 @@ impl Run {
         self.now.iter().chain(&self.refused).chain(&self.past).cloned().collect()
     }
 
-    /// How many operations of the disk a script takes.
-    pub(crate) fn operations(setup: Setup, script: &[Step]) -> Promise<u64> {
+    /// The operations of the disk that a script takes.
+    pub(crate) fn history(setup: Setup, script: &[Step]) -> Promise<Vec<Op>> {
         let mut run = Run::new(setup, Fate::Sound);
         run.go(script)?;
-        Ok(run.disk.ops())
+        Ok(run.disk.history())
     }
 
     fn allows(&self, step: Step, error: &Error) -> Promise {
