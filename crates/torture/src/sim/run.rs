@@ -24,6 +24,8 @@ pub(crate) enum Fate {
     /// Some operations fail, and the next are obeyed: what was refused may be there, if taking it back
     /// failed as well.
     Wavers,
+    /// There is no room: what was refused is gone, and said to be refused for that.
+    Full,
     /// Nothing is obeyed any more: what was refused may be there.
     Dead,
 }
@@ -120,14 +122,14 @@ impl Run {
     }
 
     fn allows(&self, step: Step, error: &Error) -> Promise {
-        let foreseen = matches!(
-            error,
-            Error::Io { .. }
-                | Error::DiskFull { .. }
-                | Error::Poisoned { .. }
-                | Error::OutcomeUnknown { .. }
-        );
-        ensure(foreseen && self.fate != Fate::Sound, || format!("{step:?} failed: {error}"))
+        let foreseen = match error {
+            Error::DiskFull { .. } => self.fate != Fate::Sound,
+            Error::Io { .. } | Error::Poisoned { .. } | Error::OutcomeUnknown { .. } => {
+                !matches!(self.fate, Fate::Sound | Fate::Full)
+            }
+            _ => false,
+        };
+        ensure(foreseen, || format!("{step:?} failed: {error}"))
     }
 
     /// One step. The inner result is what the store said.
