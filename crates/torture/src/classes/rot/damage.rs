@@ -166,13 +166,14 @@ impl Damage {
     /// Some of the frames of one of the logs, from any one on, behind the last.
     fn frames(random: &mut Random, disk: &MemoryDisk, names: &[String]) -> Option<Damage> {
         let logs: Vec<&String> = names.iter().filter(|name| name.ends_with(".log")).collect();
-        let name = logs.get(random.below(logs.len() as u64) as usize)?.to_string();
+        let (last, any) = (logs.last()?, random.below(logs.len() as u64) as usize);
+        let name = if random.one_in(3) { logs[any] } else { last }.to_string();
         let starts = frames(&read(disk, &name));
-        let frames = starts.len() as u64 - 1;
-        let from = random.below(frames);
-        let to = from + 1 + random.below(frames.saturating_sub(from));
-        let (from, to) = (*starts.get(from as usize)?, *starts.get(to as usize)?);
-        Some(Damage::Frames { name, from, to })
+        // The last frame once more would change nothing.
+        let earlier = (starts.len() as u64).checked_sub(2).filter(|&earlier| earlier > 0)?;
+        let from = random.below(earlier);
+        let to = from + 1 + random.below(earlier - from);
+        Some(Damage::Frames { name, from: starts[from as usize], to: starts[to as usize] })
     }
 
     /// Does the damage. Whether that changed anything.
