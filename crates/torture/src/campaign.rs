@@ -80,12 +80,40 @@ fn many(
     tally.into_inner().expect("nobody panics while holding it")
 }
 
+/// The `number`-th of `count`, in an order that leaps: a short campaign sees something of everything, and another
+/// seed something else.
+fn scattered(number: u64, count: u64, seed: u64) -> u64 {
+    let leaps = (count * 5 / 8 + 1..).find(|&leap| are_coprime(leap, count));
+    (seed % count + number) % count * leaps.expect("a prime is among them") % count
+}
+
+fn are_coprime(mut a: u64, mut b: u64) -> bool {
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    a == 1
+}
+
 /// Case `number` of a campaign.
 fn nth(class: &dyn Class, seed: u64, number: u64) -> Option<Case> {
     let enumerated = if class.is_sampled() { number / 2 } else { number };
     let sampled = || Case::of_seed(seed_of(seed, class.name(), number));
     match (number.is_multiple_of(2) || !class.is_sampled(), enumerated < class.enumerated()) {
-        (true, true) => Some(Case::Enumerated(enumerated)),
+        (true, true) => Some(Case::Enumerated(scattered(enumerated, class.enumerated(), seed))),
         _ => class.is_sampled().then(sampled),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_that_is_counted_has_its_turn() {
+        for count in [1, 2, 4, 5, 97, 1_920] {
+            let mut seen: Vec<u64> = (0..count).map(|n| scattered(n, count, u64::MAX)).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..count).collect::<Vec<_>>());
+        }
     }
 }

@@ -19,8 +19,65 @@ const WAKE: &str = "FIRSTSEEN_PLANTED";
 /// How long a case may take before it is taken for a hang.
 const STALL_SECONDS: u64 = 20;
 
-/// The classes that notice each bug soonest; one is enough. A bug that is not here is looked for by all.
-const NOTICED_BY: &[(&str, &str)] = &[];
+/// The classes that notice each bug soonest, with commas between, in the order of the engine's `planted.rs`. A bug that
+/// is not here is looked for by all.
+const NOTICED_BY: &[(&str, &str)] = &[
+    ("duplicate-unawaited", "storm"),
+    ("winner-unawaited", "race"),
+    ("acknowledged-unsynced", "crash"),
+    ("replay-unsynced", "crash"),
+    ("slot-stored", "race"),
+    ("filter-decides", "histories"),
+    ("batch-checked-first", "storm"),
+    ("view-unpinned", "race"),
+    ("seal-unfiltered", "histories"),
+    ("seal-marked-first", "threads"),
+    ("growing-filter-missed", "figures"),
+    ("refresh-skips-run", "storm"),
+    ("run-filter-lies", "histories"),
+    ("run-filter-correlated", "figures"),
+    ("acknowledged-unwritten", "kill"),
+    ("short-write-ignored", "error"),
+    ("failure-forgotten", "crash"),
+    ("earlier-segment-unsynced", "crash"),
+    ("hole-passed-over", "rot"),
+    ("frame-unsalted", "rot"),
+    ("frame-unchecked", "crash"),
+    ("rot-taken-for-torn", "rot"),
+    ("known-end-unchecked", "rot"),
+    ("segment-name-unsynced", "crash"),
+    ("run-unsynced", "crash"),
+    ("manifest-unsynced", "crash"),
+    ("manifest-name-unsynced", "crash"),
+    ("removed-first", "crash"),
+    ("log-removed-once-replayed", "crash"),
+    ("sync-retried", "error"),
+    ("failure-not-cut-off", "error"),
+    ("log-room-unreserved", "space"),
+    ("reserve-not-kept", "space"),
+    ("clock-runs-back", "histories"),
+    ("clock-jump-believed", "histories"),
+    ("future-event-believed", "histories"),
+    ("idle-unaged", "figures"),
+    ("expired-early", "histories"),
+    ("tick-start-counts", "histories"),
+    ("identity-unkeyed", "figures"),
+    ("lease-unfenced", "histories"),
+    ("claim-of-others-freed", "histories"),
+    ("fence-unreserved", "histories"),
+    ("rollback-marks-seen", "histories"),
+    ("rollback-keeps-claim", "histories"),
+    ("refused-kept", "error"),
+    ("ids-committed-first", "storm"),
+    ("state-ahead-of-log", "crash"),
+    ("outcome-not-replayed", "histories"),
+    ("prepared-not-kept", "histories"),
+    ("prepared-settled-twice", "histories"),
+    ("cap-forgets-log", "figures"),
+    ("claims-unasked", "histories"),
+    ("table-asked-first", "race"),
+    ("filter-unasked", "figures"),
+];
 
 /// Runs the campaign against each bug. Whether all were noticed.
 pub(crate) fn run(asked: &Planted) -> bool {
@@ -74,4 +131,27 @@ fn hunt(name: &str, asked: &Planted) -> io::Result<Option<Value>> {
 /// A process that ended neither with success nor by telling why not.
 fn died(status: ExitStatus) -> Option<Value> {
     (!status.success()).then(|| json!({ "died": status.to_string() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classes;
+
+    #[test]
+    fn whatever_notices_a_bug_is_a_class() {
+        for (bug, names) in NOTICED_BY {
+            for name in names.split(',') {
+                let known = classes::ALL.iter().any(|class| class.name() == name);
+                assert!(known, "{bug}: no class is called {name}");
+            }
+        }
+    }
+
+    #[cfg(planted)]
+    #[test]
+    fn every_bug_has_a_class_and_is_in_order() {
+        let planted = testing::planted().into_iter().map(|(bug, _)| bug);
+        assert!(planted.eq(NOTICED_BY.iter().map(|(bug, _)| *bug)));
+    }
 }

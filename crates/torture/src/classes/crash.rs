@@ -7,7 +7,7 @@ use firstseen::Durability;
 use crate::case::{Case, Counts, Promise};
 use crate::class::Class;
 use crate::random::Random;
-use crate::sim::{Fate, Left, Run, STANDARD, Setup, Step, random_script};
+use crate::sim::{Fate, Left, NAMES, Run, STANDARD, Setup, Step, moment, random_script};
 
 /// Power cuts that are tried at each operation, beside the one that keeps nothing.
 const PATTERNS: u64 = 6;
@@ -41,8 +41,8 @@ impl Class for Crash {
             Case::Sampled(seed) => {
                 let mut random = Random::new(seed);
                 let (setup, script) = (Setup::random(&mut random), random_script(&mut random));
-                let operations = Run::operations(setup, &script)?;
-                (setup, script, random.below(operations), random.next())
+                let operation = moment(&mut random, setup, &script, NAMES)?;
+                (setup, script, operation, random.next())
             }
         };
         let place = |wrong| format!("{wrong}; operation {operation}, {setup:?}, {script:?}");
@@ -98,8 +98,9 @@ fn points() -> &'static [Point] {
         let each = STANDARD.iter().flat_map(|&script| DURABILITIES.map(|d| (script, d)));
         let point = |(script, durability)| {
             let operations =
-                std::panic::catch_unwind(|| Run::operations(Setup::standard(durability), script));
+                std::panic::catch_unwind(|| Run::history(Setup::standard(durability), script));
             let operations = operations.unwrap_or_else(|_| Err("a panic on a sound disk".into()));
+            let operations = operations.map(|history| history.len() as u64);
             Point { script, durability, operations }
         };
         each.map(point).collect()

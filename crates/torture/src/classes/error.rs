@@ -7,7 +7,7 @@ use firstseen::Durability;
 use crate::case::{Case, Counts, Promise};
 use crate::class::Class;
 use crate::random::Random;
-use crate::sim::{Fate, Left, Run, Setup, Step, random_script};
+use crate::sim::{ALL, Fate, Left, Run, Setup, Step, moment, random_script};
 
 use super::crash::{operations, point};
 
@@ -62,13 +62,13 @@ impl Class for Error {
             Case::Sampled(seed) => {
                 let mut random = Random::new(seed);
                 let (setup, script) = (Setup::random(&mut random), random_script(&mut random));
-                let operations = Run::operations(setup, &script)?;
+                let operation = moment(&mut random, setup, &script, ALL)?;
                 let fault = Fault {
                     kind: random.pick(&[EIO, EIO, FULL, FULL, ErrorKind::Interrupted]),
                     operations: random.pick(&[1, 1, 1, 2, 5, 20]),
                     write_limit: random.pick(&[None, None, Some(1), Some(60), Some(513)]),
                 };
-                (setup, script, random.below(operations), fault, random.next())
+                (setup, script, operation, fault, random.next())
             }
         };
         let place =

@@ -4,6 +4,7 @@ mod crash;
 #[cfg(target_os = "linux")]
 mod eio;
 mod error;
+mod figures;
 #[cfg(target_os = "linux")]
 mod full;
 mod histories;
@@ -13,10 +14,12 @@ mod kill;
 mod memory;
 #[cfg(target_os = "linux")]
 mod power;
+mod race;
 mod recovery;
 mod rot;
 #[cfg(target_os = "linux")]
 mod sigbus;
+mod space;
 mod threads;
 
 use crate::class::Class;
@@ -26,11 +29,14 @@ pub(crate) const ALL: &[&'static dyn Class] = &[
     &crash::Crash,
     &recovery::Recovery,
     &error::Error,
+    &space::Space,
     &rot::Rot,
     &histories::Histories,
     &threads::Storm,
     &threads::Threads,
+    &race::Race,
     &ids::Ids,
+    &figures::Figures,
     &kill::Kill,
     #[cfg(target_os = "linux")]
     &power::Power,

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use crate::case::{Case, Counts, Promise, ensure};
 use crate::class::Class;
 use crate::random::Random;
-use crate::sim::{Fate, Left, Run, Setup, Step, random_script};
+use crate::sim::{Fate, Left, NAMES, Run, Setup, Step, moment, random_script};
 
 use super::crash::{operations, point};
 
@@ -42,8 +42,8 @@ impl Class for Recovery {
             Case::Sampled(seed) => {
                 let mut random = Random::new(seed);
                 let (setup, script) = (Setup::random(&mut random), random_script(&mut random));
-                let operations = Run::operations(setup, &script)?;
-                (setup, script, random.below(operations), random.next())
+                let operation = moment(&mut random, setup, &script, NAMES)?;
+                (setup, script, operation, random.next())
             }
         };
         let place = |wrong| format!("{wrong}; operation {operation}, {setup:?}, {script:?}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use firstseen::testing::{Expected, ManualClock, MemoryDisk};
+use firstseen::testing::{Expected, ManualClock, MemoryDisk, Op};
 use firstseen::{Claim, Clock, Durability, Error, Store, Timestamp, Verdict};
 
 use super::look::look;
@@ -24,6 +24,8 @@ pub(crate) enum Fate {
     /// Some operations fail, and the next are obeyed: what was refused may be there, if taking it back
     /// failed as well.
     Wavers,
+    /// There is no room: what was refused is gone, and said to be refused for that.
+    Full,
     /// Nothing is obeyed any more: what was refused may be there.
     Dead,
 }
@@ -112,22 +114,22 @@ impl Run {
         self.now.iter().chain(&self.refused).chain(&self.past).cloned().collect()
     }
 
-    /// How many operations of the disk a script takes.
-    pub(crate) fn operations(setup: Setup, script: &[Step]) -> Promise<u64> {
+    /// The operations of the disk that a script takes.
+    pub(crate) fn history(setup: Setup, script: &[Step]) -> Promise<Vec<Op>> {
         let mut run = Run::new(setup, Fate::Sound);
         run.go(script)?;
-        Ok(run.disk.ops())
+        Ok(run.disk.history())
     }
 
     fn allows(&self, step: Step, error: &Error) -> Promise {
-        let foreseen = matches!(
-            error,
-            Error::Io { .. }
-                | Error::DiskFull { .. }
-                | Error::Poisoned { .. }
-                | Error::OutcomeUnknown { .. }
-        );
-        ensure(foreseen && self.fate != Fate::Sound, || format!("{step:?} failed: {error}"))
+        let foreseen = match error {
+            Error::DiskFull { .. } => self.fate != Fate::Sound,
+            Error::Io { .. } | Error::Poisoned { .. } | Error::OutcomeUnknown { .. } => {
+                !matches!(self.fate, Fate::Sound | Fate::Full)
+            }
+            _ => false,
+        };
+        ensure(foreseen, || format!("{step:?} failed: {error}"))
     }
 
     /// One step. The inner result is what the store said.

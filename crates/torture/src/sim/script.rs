@@ -77,10 +77,29 @@ pub(crate) const STANDARD: &[&[Step]] = &[
     &[Commit(0, 5), Seal, Pass(85), Compact, Commit(0, 5), Seal, Drop, Commit(0, 2)],
 ];
 
-/// A random one: mostly insertions and transactions, with everything between.
+/// A random one: mostly insertions and transactions, with everything between, or mostly upkeep.
 pub(crate) fn random_script(random: &mut Random) -> Vec<Step> {
+    if random.one_in(3) {
+        return busy_script(random);
+    }
     let count = 2 + random.below(18);
     (0..count).map(|_| random_step(random)).collect()
+}
+
+/// Generations of several small runs each, which are merged when they have ended, and expire.
+fn busy_script(random: &mut Random) -> Vec<Step> {
+    let mut script = Vec::new();
+    for _ in 0..1 + random.below(3) {
+        for _ in 0..2 + random.below(3) {
+            script.push(random_step(random));
+            script.push(Insert(0, 1 + random.below(400)));
+            script.push(Seal);
+        }
+        script.push(Pass(random.pick(&[11, 30, 600])));
+        script.push(Commit(random.below(2) as usize, 1 + random.below(3)));
+        script.push(Compact);
+    }
+    script
 }
 
 fn random_step(random: &mut Random) -> Step {

@@ -11,6 +11,9 @@ use crate::sim::DIR;
 const SECTOR: usize = 512;
 /// Frames of the log stand at multiples of this.
 const ALIGN: u64 = 8;
+/// Bytes before the first frame, and before the payload of each.
+const SEGMENT_HEADER: u64 = 128;
+const FRAME_HEADER: u64 = 40;
 
 /// What becomes of a file.
 #[derive(Debug, Clone)]
@@ -36,6 +39,12 @@ pub(super) enum Damage {
     Again {
         name: String,
         from: u64,
+    },
+    /// Whole frames of the log stand once more behind its content.
+    Frames {
+        name: String,
+        from: u64,
+        to: u64,
     },
     /// A sector has the bytes that the same place of another file has.
     Foreign {
@@ -121,7 +130,7 @@ impl Damage {
             names.iter().filter(|other| kind(other) == kind(&name) && **other != name).collect();
         let other =
             alike.get(random.below(alike.len() as u64) as usize).map(|&other| other.clone());
-        match random.below(16) {
+        match random.below(20) {
             0..4 => Damage::Flip { at: random.below(len), bit: random.below(8) as usize, name },
             4..6 => {
                 let (sector, byte) = (random.below(sectors), random.pick(&[0, 0, 0xff, 0x5a]));
@@ -131,6 +140,10 @@ impl Damage {
                 Damage::Misdirected { from: random.below(sectors), to: random.below(sectors), name }
             }
             7..9 => Damage::Again { from: random.below(len / ALIGN + 1) * ALIGN, name },
+            16.. => match Damage::frames(random, disk, &names) {
+                Some(frames) => frames,
+                None => Damage::Again { from: random.below(len / ALIGN + 1) * ALIGN, name },
+            },
             9 => match other {
                 Some(other) => Damage::Foreign { name, other, sector: random.below(sectors) },
                 None => Damage::Gone { name },
@@ -150,6 +163,19 @@ impl Damage {
         }
     }
 
+    /// Some of the frames of one of the logs, from any one on, behind the last.
+    fn frames(random: &mut Random, disk: &MemoryDisk, names: &[String]) -> Option<Damage> {
+        let logs: Vec<&String> = names.iter().filter(|name| name.ends_with(".log")).collect();
+        let (last, any) = (logs.last()?, random.below(logs.len() as u64) as usize);
+        let name = if random.one_in(3) { logs[any] } else { last }.to_string();
+        let starts = frames(&read(disk, &name));
+        // The last frame once more would change nothing.
+        let earlier = (starts.len() as u64).checked_sub(2).filter(|&earlier| earlier > 0)?;
+        let from = random.below(earlier);
+        let to = from + 1 + random.below(earlier - from);
+        Some(Damage::Frames { name, from: starts[from as usize], to: starts[to as usize] })
+    }
+
     /// Does the damage. Whether that changed anything.
     pub(super) fn befall(&self, disk: &MemoryDisk, earlier: &MemoryDisk) -> bool {
         let name = self.name();
@@ -165,11 +191,11 @@ impl Damage {
             Damage::Again { from, .. } => {
                 let len = before.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
                 let end = len.next_multiple_of(ALIGN as usize);
-                let again = &before[(*from as usize).min(len)..len];
-                bytes.truncate(end);
-                bytes.resize(end, 0);
-                bytes.extend_from_slice(again);
-                bytes.resize(bytes.len().max(before.len()), 0);
+                append(&mut bytes, end, &before[(*from as usize).min(len)..len]);
+            }
+            Damage::Frames { from, to, .. } => {
+                let end = frames(&before).last().map_or(0, |&end| end as usize);
+                append(&mut bytes, end, &before[*from as usize..*to as usize]);
             }
             Damage::Foreign { other, sector, .. } => {
                 let moved = sector_of(&read(disk, other), *sector).to_vec();
@@ -206,6 +232,7 @@ impl Damage {
             | Damage::Sector { name, .. }
             | Damage::Misdirected { name, .. }
             | Damage::Again { name, .. }
+            | Damage::Frames { name, .. }
             | Damage::Foreign { name, .. }
             | Damage::Cut { name, .. }
             | Damage::Grown { name, .. }
@@ -214,6 +241,33 @@ impl Damage {
             | Damage::Gone { name } => name,
         }
     }
+}
+
+/// Where the frames of a segment start, and where the last one ends.
+fn frames(segment: &[u8]) -> Vec<u64> {
+    let mut starts = vec![SEGMENT_HEADER];
+    while let Some(header) = segment.get(starts[starts.len() - 1] as usize..)
+        && let Some(header) = header.first_chunk::<{ FRAME_HEADER as usize }>()
+        && header.iter().any(|&byte| byte != 0)
+    {
+        let len = u32::from_le_bytes([header[16], header[17], header[18], header[19]]);
+        let end =
+            starts[starts.len() - 1] + (FRAME_HEADER + u64::from(len)).next_multiple_of(ALIGN);
+        if end > segment.len() as u64 {
+            break;
+        }
+        starts.push(end);
+    }
+    starts
+}
+
+/// Writes behind the content, into the room that a file has there or beyond its end.
+fn append(bytes: &mut Vec<u8>, end: usize, with: &[u8]) {
+    let len = bytes.len();
+    bytes.truncate(end);
+    bytes.resize(end, 0);
+    bytes.extend_from_slice(with);
+    bytes.resize(bytes.len().max(len), 0);
 }
 
 /// What files have in common that are of one kind.

@@ -85,6 +85,7 @@ impl Class for Storm {
         let disk = MemoryDisk::seeded(random.next());
         let most = random.pick(&[40, 150, 600]);
         disk.fail_from(20 + random.below(most), ErrorKind::Other);
+        disk.set_write_limit(random.pick(&[None, None, Some(100), Some(513)]));
         let ledger = setup.run(&disk, &mut random, u64::MAX, counts)?;
         let place = |wrong| format!("{wrong}; {setup:?}");
         ledger.is_linearizable().map_err(place)?;
