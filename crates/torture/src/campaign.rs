@@ -40,6 +40,11 @@ pub(crate) fn run(campaign: &Campaign) -> bool {
 /// One case, once more.
 fn one(class: &'static dyn Class, campaign: &Campaign, case: Case) -> Tally {
     let mut tally = Tally::new(class, campaign.seed);
+    if matches!(case, Case::Enumerated(number) if number >= class.enumerated()) {
+        let what = format!("there is no such case; the last is {}", class.enumerated());
+        tally.broken = Some(Broken::new(class.name(), case, what));
+        return tally;
+    }
     let outcome = watch::over(class.name(), case, || class.run(case, &mut tally.counts));
     tally.note(case);
     tally.broken = outcome.err().map(|what| Broken::new(class.name(), case, what));

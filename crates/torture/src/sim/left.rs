@@ -3,7 +3,7 @@
 use firstseen::Store;
 use firstseen::testing::{ManualClock, MemoryDisk};
 
-use super::look::{Look, look};
+use super::look::look;
 use super::model::{Model, ids};
 use super::run::Run;
 use super::setup::Setup;
@@ -34,7 +34,7 @@ impl Left<'_> {
     pub(crate) fn holds(&self, allowed: &[Model]) -> Promise<(Store, Model)> {
         let store = self.open()?;
         let said = look(&store).map_err(|error| format!("cannot read what is left: {error}"))?;
-        let model = which(&said, allowed)?;
+        let model = said.agrees_with_one(allowed)?;
         Ok((store, model))
     }
 
@@ -66,19 +66,4 @@ impl Left<'_> {
         let known = store.contains(&ids(&fresh)).map_err(|error| error.to_string())?;
         ensure(known.iter().all(|&known| known), || "what was synced is forgotten".into())
     }
-}
-
-/// The model that a store holds.
-fn which(said: &Look, allowed: &[Model]) -> Promise<Model> {
-    let mut wrong: Vec<String> = Vec::new();
-    for model in allowed {
-        match said.agrees(model) {
-            Ok(()) => return Ok(model.clone()),
-            Err(text) => wrong.push(text),
-        }
-    }
-    let count = wrong.len();
-    wrong.dedup();
-    wrong.truncate(4);
-    Err(format!("it holds none of {count} that it may: {}", wrong.join("; or ")))
 }

@@ -54,6 +54,21 @@ pub(crate) fn look(store: &Store) -> Result<Look, Error> {
 }
 
 impl Look {
+    /// The first of these models that a store which says so may hold.
+    pub(crate) fn agrees_with_one(&self, allowed: &[Model]) -> Promise<Model> {
+        let mut wrong: Vec<String> = Vec::new();
+        for model in allowed {
+            match self.agrees(model) {
+                Ok(()) => return Ok(model.clone()),
+                Err(text) => wrong.push(text),
+            }
+        }
+        let count = wrong.len();
+        wrong.dedup();
+        wrong.truncate(4);
+        Err(format!("it holds none of {count} that it may: {}", wrong.join("; or ")))
+    }
+
     /// Whether a store that holds this model may say so. If not, the first thing that it must not say.
     pub(crate) fn agrees(&self, model: &Model) -> Promise {
         for (source, (&said, &known)) in self.progress.iter().zip(&model.progress).enumerate() {

@@ -150,7 +150,8 @@ impl Ended {
             Err(error) => return self.tells(&error),
         };
         match look(&store) {
-            Ok(_) => {
+            Ok(said) => {
+                said.agrees_with_one(allowed)?;
                 drop(store);
                 Left::of(&self.run, disk.kill()).holds(allowed)?;
                 Ok(false)
