@@ -278,9 +278,11 @@ fn rot_before_a_segment_that_says_nothing_is_an_error() {
         |disk: &MemoryDisk| builder(disk).clock(Arc::new(clock.clone())).window(HOUR).open(DIR);
     let store = open(&disk).unwrap();
     let put = |from: u64| drop(store.check_and_insert(&ids(from..from + 10)).unwrap());
-    (put(0), put(10));
+    put(0);
+    put(10);
     clock.advance(HOUR / 4); // The next generation: a segment of its own.
-    (put(20), put(30));
+    put(20);
+    put(30);
     store.sync().unwrap();
     clock.advance(HOUR / 4);
     for from in [40, 50, 60] {
