@@ -250,3 +250,21 @@ fn nothing_is_removed_while_it_is_unknown_which_manifest_counts() {
         }
     }
 }
+
+/// A call that found no room for ids which were all duplicates left an empty segment, and the close that removed it
+/// vouched for nothing before it: damage there was taken for calls that were never acknowledged.
+#[test]
+fn a_close_vouches_for_the_segment_before_an_empty_one() {
+    let disk = MemoryDisk::new();
+    let store = builder(&disk).active_ids(100).open(DIR).unwrap();
+    store.check_and_insert(&ids(0..80)).unwrap();
+    let verdicts = store.check_and_insert(&ids(0..80)).unwrap();
+    assert!(verdicts.iter().all(Verdict::is_duplicate));
+    store.close().unwrap();
+    let log = names(&disk, ".log");
+    assert_eq!(log.len(), 1);
+    let file = disk.open_write(&Path::new(DIR).join(&log[0])).unwrap();
+    file.truncate(38).unwrap();
+    let refused = builder(&disk).open(DIR).unwrap_err();
+    assert!(matches!(refused, Error::Corrupt(_)), "{refused}");
+}

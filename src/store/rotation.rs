@@ -30,7 +30,7 @@ pub(crate) enum Need {
 pub(crate) struct Rotation {
     pub(crate) next_segment: u64,
     pub(crate) next_generation: u64,
-    /// The segment before the next one, if that is in use no more.
+    /// The segment before the one in use, or before the next one if none is.
     pub(crate) previous: Previous,
 }
 
@@ -64,7 +64,6 @@ impl Core {
             self.log.activate(&segment, rotation.previous);
             view.segment = Some(segment);
         });
-        rotation.previous = Previous::default();
         // From now on the table has an end, which upkeep may have gone to sleep without.
         self.bell.ring();
         Ok(())
@@ -125,14 +124,11 @@ impl Core {
             let old = std::mem::replace(&mut view.active, fresh);
             let before =
                 segment.as_ref().map_or(rotation.previous, |segment| segment.as_previous());
-            rotation.previous = match &next {
-                Some(next) => {
-                    view.active.add_segment(next.number());
-                    self.log.activate(next, before);
-                    Previous::default()
-                }
-                None => before,
-            };
+            rotation.previous = before;
+            if let Some(next) = &next {
+                view.active.add_segment(next.number());
+                self.log.activate(next, before);
+            }
             view.segment = next;
             if old.first_segment().is_some() {
                 view.frozen

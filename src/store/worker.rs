@@ -89,7 +89,7 @@ impl Core {
         // Rotation gives out no segment any more, and this waits for the calls that are inside.
         let rotation = lock(&self.rotation);
         let segment = self.gate.update(|view| view.segment.take());
-        let mut last_segment = rotation.next_segment - 1;
+        let (mut last_segment, before) = (rotation.next_segment - 1, rotation.previous);
         drop(rotation);
         self.log.wait(self.log.staged(), Need::Synced)?;
         let unused = segment.as_ref().is_some_and(|s| s.content_len() == SEGMENT_HEADER as u64);
@@ -97,11 +97,13 @@ impl Core {
             self.vouch_for(segment)?;
         }
         last_segment -= u64::from(unused);
-        let durable = segment.as_ref().filter(|_| !unused).map(|segment| segment.synced_len());
+        // All that was staged is synced, so what comes before an empty segment is durable as a whole.
+        let used = segment.as_ref().filter(|_| !unused);
+        let durable = used.map_or(before.len, |segment| segment.synced_len());
         let facts = self.manifest_facts()?;
         lock(&self.upkeep).catalog.install(|manifest| {
             facts.apply(manifest);
-            manifest.set_last_segment(last_segment, durable);
+            manifest.set_last_segment(last_segment, Some(durable));
         })?;
         match segment {
             Some(segment) if unused => {
