@@ -195,8 +195,9 @@
 //! *One wrong time does no harm.* An event time from further ahead of the wall clock than
 //! [`Builder::future_skew`] is taken as that limit. A wall clock that runs away from the monotonic one by
 //! more than that is not believed until the store is opened again: until then store time lags behind the wall
-//! clock. While the wall clock stands before the monotonic one, store time goes on by that one. At opening a jump of the clock is obeyed, so what was seen during such a lag may expire by as
-//! much too early; it is told by [`Store::recovery`], or refused beyond [`Builder::max_clock_jump`].
+//! clock. While the wall clock stands behind, store time goes on by the monotonic one, after an opening from the
+//! last time that the store knew. At opening a jump ahead is obeyed, so what was seen during such a lag may expire
+//! by as much too early; it is told by [`Store::recovery`], or refused beyond [`Builder::max_clock_jump`].
 //!
 //! *The window may change at reopening.* A shorter one counts at once. A longer one counts for ids that
 //! are still known; until it is filled, [`Store::effective_window`] tells how far back the store knows

@@ -18,7 +18,7 @@ const STEP_MAX: u64 = 64 << 20;
 /// can still be refused as a whole.
 #[derive(Debug)]
 pub(crate) struct Segment {
-    /// What its header will say, but for the length of the segment before.
+    /// What its header will say, but for what it says of the segment before.
     header: SegmentHeader,
     pub(super) path: PathBuf,
     pub(super) file: Box<dyn File>,

@@ -95,7 +95,8 @@ impl Log {
         }
     }
 
-    /// Makes `segment` the one that follows a segment of which this is known: stages its header. Frames may be staged for it from now on, and for the one before no more.
+    /// Makes `segment` the one that follows a segment of which this is known: stages its header.
+    /// Frames may be staged for it from now on, and for the one before no more.
     pub(crate) fn activate(&self, segment: &Arc<Segment>, previous: Previous) -> Lsn {
         let header = segment.header(previous).encode();
         let reserved = segment.reserve(header.len() as u64);

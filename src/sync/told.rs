@@ -1,8 +1,8 @@
 //! Locks that tell the thread sanitizer what they order, under `cfg(tsan)`: see `tests/sanitize`.
 //!
 //! The standard library is not built for the sanitizer, which so does not see what a lock does that had to
-//! wait. Tests include this file, too. Beside each mutex here stands a word that whoever leaves it writes and whoever enters it reads: the
-//! order that the mutex gives anyway, and no other.
+//! wait. Beside each mutex here stands a word that whoever leaves it writes and whoever enters it reads:
+//! the order that the mutex gives anyway, and no other.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
