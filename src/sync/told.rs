@@ -2,7 +2,7 @@
 //!
 //! The standard library is not built for the sanitizer, which so does not see what a lock does that had to
 //! wait. Beside each mutex here stands a word that whoever leaves it writes and whoever enters it reads:
-//! the order that the mutex gives anyway, and no other.
+//! the order that the mutex gives anyway, and no other. `tests/stress_transactions.rs` has this file as well.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
