@@ -83,7 +83,8 @@ fn a_full_disk_is_emptied_by_expiry() {
     }
     store.compact().unwrap();
     clock.advance(2 * HOUR);
-    disk.set_capacity(Some(bytes_in_all(&disk)));
+    // A segment has room, and what it holds has none to be sealed to.
+    disk.set_capacity(Some(bytes_in_all(&disk) + (1 << 20) + (50 << 10)));
     let mut next = 200_000;
     while !is_full(&store.check_and_insert(&range(next, next + 1_000))) {
         next += 1_000;
