@@ -7,7 +7,7 @@ use firstseen::Durability;
 use crate::case::{Case, Counts, Promise};
 use crate::class::Class;
 use crate::random::Random;
-use crate::sim::{Fate, Left, NAMES, Run, STANDARD, Setup, Step, moment, random_script};
+use crate::sim::{Fate, Left, Moment, NAMES, Run, STANDARD, Setup, Step};
 
 /// Power cuts that are tried at each operation, beside the one that keeps nothing.
 const PATTERNS: u64 = 6;
@@ -33,32 +33,17 @@ impl Class for Crash {
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
-        let (setup, script, operation, seed) = match case {
-            Case::Enumerated(number) => {
-                let (point, operation) = point(number)?;
-                (Setup::standard(point.durability), point.script.to_vec(), operation, number)
-            }
-            Case::Sampled(seed) => {
-                let mut random = Random::new(seed);
-                let (setup, script) = (Setup::random(&mut random), random_script(&mut random));
-                let operation = moment(&mut random, setup, &script, NAMES)?;
-                (setup, script, operation, random.next())
-            }
+        let moment = match case {
+            Case::Enumerated(number) => counted(number)?,
+            Case::Sampled(seed) => Moment::draw(&mut Random::new(seed), NAMES)?,
         };
-        let place = |wrong| format!("{wrong}; operation {operation}, {setup:?}, {script:?}");
-        die_at(setup, &script, operation, seed, counts).map_err(place)
+        die_at(&moment, counts).map_err(|wrong| format!("{wrong}; {moment:?}"))
     }
 }
 
-fn die_at(
-    setup: Setup,
-    script: &[Step],
-    operation: u64,
-    seed: u64,
-    counts: &mut Counts,
-) -> Promise {
-    let mut run = Run::new(setup, Fate::Dead);
-    run.disk.fail_from(operation, std::io::ErrorKind::Other);
+fn die_at(Moment { setup, script, operation, seed }: &Moment, counts: &mut Counts) -> Promise {
+    let mut run = Run::new(*setup, Fate::Dead);
+    run.disk.fail_from(*operation, std::io::ErrorKind::Other);
     run.go(script)?;
     Left::of(&run, run.disk.kill())
         .holds_for_good(&run.after_kill(), true)
@@ -78,9 +63,9 @@ fn die_at(
 }
 
 /// A standard script under a durability.
-pub(super) struct Point {
-    pub(super) script: &'static [Step],
-    pub(super) durability: Durability,
+struct Point {
+    script: &'static [Step],
+    durability: Durability,
     /// How many operations of the disk it takes, if it keeps its promises on a sound one.
     operations: Promise<u64>,
 }
@@ -112,14 +97,16 @@ pub(super) fn operations() -> u64 {
     points().iter().map(Point::operations).sum()
 }
 
-/// The script and the operation of a number.
-pub(super) fn point(mut number: u64) -> Promise<(&'static Point, u64)> {
+/// The moment of a number: a standard script, and one of its operations.
+pub(super) fn counted(number: u64) -> Promise<Moment> {
+    let mut operation = number;
     for point in points() {
-        if number < point.operations() {
+        if operation < point.operations() {
             point.operations.as_ref().map_err(|wrong| format!("{wrong}; {:?}", point.script))?;
-            return Ok((point, number));
+            let (setup, script) = (Setup::standard(point.durability), point.script.to_vec());
+            return Ok(Moment { setup, script, operation, seed: number });
         }
-        number -= point.operations();
+        operation -= point.operations();
     }
     Err("no operation has this number".into())
 }

@@ -7,9 +7,9 @@ use firstseen::Durability;
 use crate::case::{Case, Counts, Promise};
 use crate::class::Class;
 use crate::random::Random;
-use crate::sim::{ALL, Fate, Left, Run, Setup, Step, moment, random_script};
+use crate::sim::{ALL, Fate, Left, Moment, Run};
 
-use super::crash::{operations, point};
+use super::crash::{counted, operations};
 
 /// How an operation fails.
 #[derive(Debug, Clone, Copy)]
@@ -53,38 +53,28 @@ impl Class for Error {
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
-        let (setup, script, operation, fault, seed) = match case {
+        let count = FAULTS.len() as u64;
+        let (moment, fault) = match case {
             Case::Enumerated(number) => {
-                let (point, operation) = point(number / FAULTS.len() as u64)?;
-                let fault = FAULTS[(number % FAULTS.len() as u64) as usize];
-                (Setup::standard(point.durability), point.script.to_vec(), operation, fault, number)
+                (counted(number / count)?, FAULTS[(number % count) as usize])
             }
             Case::Sampled(seed) => {
                 let mut random = Random::new(seed);
-                let (setup, script) = (Setup::random(&mut random), random_script(&mut random));
-                let operation = moment(&mut random, setup, &script, ALL)?;
+                let moment = Moment::draw(&mut random, ALL)?;
                 let fault = Fault {
                     kind: random.pick(&[EIO, EIO, FULL, FULL, ErrorKind::Interrupted]),
                     operations: random.pick(&[1, 1, 1, 2, 5, 20]),
                     write_limit: random.pick(&[None, None, Some(1), Some(60), Some(513)]),
                 };
-                (setup, script, operation, fault, random.next())
+                (moment, fault)
             }
         };
-        let place =
-            |wrong| format!("{wrong}; operation {operation}, {fault:?}, {setup:?}, {script:?}");
-        fail_at(setup, &script, operation, fault, seed, counts).map_err(place)
+        fail_at(&moment, fault, counts).map_err(|wrong| format!("{wrong}; {fault:?}, {moment:?}"))
     }
 }
 
-fn fail_at(
-    setup: Setup,
-    script: &[Step],
-    operation: u64,
-    fault: Fault,
-    seed: u64,
-    counts: &mut Counts,
-) -> Promise {
+fn fail_at(moment: &Moment, fault: Fault, counts: &mut Counts) -> Promise {
+    let Moment { setup, ref script, operation, seed } = *moment;
     let fate = if fault.operations == 1 { Fate::Obeys } else { Fate::Wavers };
     let mut run = Run::new(setup, fate);
     run.disk.set_write_limit(fault.write_limit);

@@ -5,9 +5,9 @@ use std::io::ErrorKind;
 use crate::case::{Case, Counts, Promise, ensure};
 use crate::class::Class;
 use crate::random::Random;
-use crate::sim::{Fate, Left, NAMES, Run, Setup, Step, moment, random_script};
+use crate::sim::{Fate, Left, Moment, NAMES, Run};
 
-use super::crash::{operations, point};
+use super::crash::{counted, operations};
 
 /// Of the operations of standard scripts, one in so many is followed by a death at each operation of recovery.
 const SHARE: u64 = 5;
@@ -34,30 +34,16 @@ impl Class for Recovery {
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
-        let (setup, script, operation, seed) = match case {
-            Case::Enumerated(number) => {
-                let (point, operation) = point(number * SHARE + number % SHARE)?;
-                (Setup::standard(point.durability), point.script.to_vec(), operation, number)
-            }
-            Case::Sampled(seed) => {
-                let mut random = Random::new(seed);
-                let (setup, script) = (Setup::random(&mut random), random_script(&mut random));
-                let operation = moment(&mut random, setup, &script, NAMES)?;
-                (setup, script, operation, random.next())
-            }
+        let moment = match case {
+            Case::Enumerated(number) => counted(number * SHARE + number % SHARE)?,
+            Case::Sampled(seed) => Moment::draw(&mut Random::new(seed), NAMES)?,
         };
-        let place = |wrong| format!("{wrong}; operation {operation}, {setup:?}, {script:?}");
-        die_in_recovery(setup, &script, operation, seed, counts).map_err(place)
+        die_in_recovery(&moment, counts).map_err(|wrong| format!("{wrong}; {moment:?}"))
     }
 }
 
-fn die_in_recovery(
-    setup: Setup,
-    script: &[Step],
-    operation: u64,
-    seed: u64,
-    counts: &mut Counts,
-) -> Promise {
+fn die_in_recovery(moment: &Moment, counts: &mut Counts) -> Promise {
+    let Moment { setup, ref script, operation, seed } = *moment;
     let mut run = Run::new(setup, Fate::Dead);
     run.disk.fail_from(operation, ErrorKind::Other);
     run.go(script)?;

@@ -21,7 +21,7 @@ mod setup;
 pub(crate) use left::Left;
 pub(crate) use look::look;
 pub(crate) use model::Model;
-pub(crate) use moment::{ALL, NAMES, moment};
+pub(crate) use moment::{ALL, Moment, NAMES};
 pub(crate) use run::{Fate, Run};
 pub(crate) use script::{STANDARD, Step, random_script};
 pub(crate) use setup::{DIR, Setup};
