@@ -358,3 +358,30 @@ fn an_idle_store_is_idle() {
         before = disk.ops();
     }
 }
+
+/// The next segment's name could not be made durable, nor taken back. The close then removed the empty one before
+/// it, which the next opening missed.
+#[test]
+fn a_segment_that_could_not_be_made_is_in_nobodys_way() {
+    let run = |failing: u64| {
+        let (disk, start) = (MemoryDisk::new(), Timestamp::from_secs(1_700_000_000));
+        let clock = ManualClock::new(start);
+        let open = || builder(&disk).clock(Arc::new(clock.clone())).window(HOUR).open(DIR);
+        let store = open().unwrap();
+        store.check_and_insert(&ids(0..10)).unwrap();
+        store.compact().unwrap();
+        clock.advance(2 * HOUR);
+        store.compact().unwrap();
+        let before = disk.ops();
+        (0..4).for_each(|n| disk.fail_at(before + failing + n, ErrorKind::Other));
+        let _ = store.check_and_insert(&ids(10..20));
+        disk.heal();
+        drop(store);
+        let known = open().unwrap().contains(&ids(0..10)).unwrap();
+        assert_eq!(known, [false; 10]);
+        disk.ops() - before
+    };
+    for failing in 0..run(u64::MAX / 2) {
+        run(failing);
+    }
+}

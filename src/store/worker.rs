@@ -106,13 +106,22 @@ impl Core {
             manifest.set_last_segment(last_segment, Some(durable));
         })?;
         match segment {
-            Some(segment) if unused => {
-                self.remove_segment(segment.number());
-                Ok(())
-            }
+            Some(segment) if unused => self.remove_last_segment(segment.number()),
             Some(segment) => segment.trim(),
             None => Ok(()),
         }
+    }
+
+    /// Removes a segment that nothing was put into, and before it what creations that failed have left behind it:
+    /// an opening would miss it between others.
+    fn remove_last_segment(&self, number: u64) -> Result<()> {
+        for later in self.vault.segments(number + 1)? {
+            self.remove_segment(later);
+        }
+        if self.vault.segments(number + 1)?.is_empty() {
+            self.remove_segment(number);
+        }
+        Ok(())
     }
 
     /// Ends a synced segment with an empty frame that says so of all before it. Without one, damage
