@@ -112,11 +112,11 @@ impl Core {
         }
     }
 
-    /// Removes a segment that nothing was put into, and before it what creations that failed have left behind it:
-    /// an opening would miss it between others.
+    /// Removes a segment that nothing was put into, unless there is one behind it, such as a creation that failed
+    /// may have left: an opening would miss it between others.
     fn remove_last_segment(&self, number: u64) -> Result<()> {
-        for later in self.vault.segments(number + 1)? {
-            self.remove_segment(later);
+        if self.vault.segments(number + 1)?.contains(&(number + 1)) {
+            self.remove_segment(number + 1);
         }
         if self.vault.segments(number + 1)?.is_empty() {
             self.remove_segment(number);
