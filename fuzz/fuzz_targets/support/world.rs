@@ -218,6 +218,10 @@ impl World {
             .clock(Arc::new(self.clock.clone()))
             .open(Path::new("store"));
         self.store = Some(store.unwrap());
+        if !self.config.events {
+            // Where the clock is behind, time goes on from what the store knew.
+            self.epoch = self.store().stats().now - self.clock.monotonic();
+        }
         self.look_at_clock();
     }
 }
