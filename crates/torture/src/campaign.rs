@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::args::Campaign;
 use crate::case::{Case, Counts};
 use crate::class::Class;
-use crate::random::seed_of;
 use crate::report::{Broken, Progress, Tally, print};
+use crate::support::Rng;
 use crate::watch;
 
 /// Runs a campaign. Whether all promises were kept.
@@ -97,6 +97,12 @@ fn are_coprime(mut a: u64, mut b: u64) -> bool {
         (a, b) = (b, a % b);
     }
     a == 1
+}
+
+/// A seed for case `number` of a class, out of the campaign's.
+fn seed_of(campaign: u64, class: &str, number: u64) -> u64 {
+    let name = class.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(byte));
+    Rng::new(campaign ^ name.rotate_left(32)).next() ^ Rng::new(number).next()
 }
 
 /// Case `number` of a campaign.

@@ -9,7 +9,6 @@ mod child;
 mod class;
 mod classes;
 mod planted;
-mod random;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 mod real;
 mod report;

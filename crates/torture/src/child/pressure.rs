@@ -7,7 +7,7 @@ use std::process::{self, ExitCode};
 
 use firstseen::{Result, Store, Verdict};
 
-use crate::random::Random;
+use crate::support::Rng;
 
 const BATCH: u64 = 4_096;
 /// Ids from here on are never inserted.
@@ -61,7 +61,7 @@ impl Pressure {
     fn insert_and_look(&self, dir: &Path) -> Result<Option<String>> {
         let store = Store::builder().memory_budget(self.budget).open(dir)?;
         say("open ");
-        let mut random = Random::new(self.seed ^ self.known);
+        let mut random = Rng::new(self.seed ^ self.known);
         let mut next = self.known;
         // What the last life did not live to say may be there, up to the first batch that is not.
         let mut unsure = true;
@@ -87,8 +87,8 @@ impl Pressure {
     }
 
     /// Some that are old, some that are not there, and some old ones presented again.
-    fn look(&self, store: &Store, random: &mut Random, next: u64) -> Result<Option<String>> {
-        let old: Vec<u64> = (0..200).map(|_| random.below(next)).collect();
+    fn look(&self, store: &Store, random: &mut Rng, next: u64) -> Result<Option<String>> {
+        let old: Vec<u64> = (0..200).map(|_| random.below(next.max(1))).collect();
         let absent: Vec<u64> = (0..200).map(|_| ABSENT | random.next() >> 8).collect();
         let all_bytes = |ids: &[u64]| ids.iter().map(|&id| bytes(id)).collect::<Vec<_>>();
         let known = store.contains(&all_bytes(&old))?;

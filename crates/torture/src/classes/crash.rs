@@ -6,8 +6,8 @@ use firstseen::Durability;
 
 use crate::case::{Case, Counts, Promise};
 use crate::class::Class;
-use crate::random::Random;
 use crate::sim::{Fate, Left, Moment, NAMES, Run, STANDARD, Setup, Step};
+use crate::support::Rng;
 
 /// Power cuts that are tried at each operation, beside the one that keeps nothing.
 const PATTERNS: u64 = 6;
@@ -35,7 +35,7 @@ impl Class for Crash {
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
         let moment = match case {
             Case::Enumerated(number) => counted(number)?,
-            Case::Sampled(seed) => Moment::draw(&mut Random::new(seed), NAMES)?,
+            Case::Sampled(seed) => Moment::draw(&mut Rng::new(seed), NAMES)?,
         };
         die_at(&moment, counts).map_err(|wrong| format!("{wrong}; {moment:?}"))
     }
@@ -53,7 +53,7 @@ fn die_at(Moment { setup, script, operation, seed }: &Moment, counts: &mut Count
         .holds_for_good(&allowed, true)
         .map_err(|wrong| format!("after a power cut that kept nothing: {wrong}"))?;
     for pattern in 0..PATTERNS {
-        let left = run.disk.crash_with(Random::new(seed ^ pattern << 48).next());
+        let left = run.disk.crash_with(Rng::new(seed ^ pattern << 48).next());
         Left::of(&run, left)
             .holds_for_good(&allowed, true)
             .map_err(|wrong| format!("after power cut {pattern}: {wrong}"))?;

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use crate::case::{Case, Counts, Promise};
 use crate::class::Class;
-use crate::random::Random;
 use crate::real::host::filler::Filler;
 use crate::real::host::image::Image;
 use crate::real::host::lacks_images;
@@ -15,6 +14,7 @@ use crate::real::now;
 use crate::real::setting::{Scene, Setting};
 use crate::real::truth::{End, Truth};
 use crate::real::verify::verify;
+use crate::support::Rng;
 
 /// The file system, and what its file may take of the disk that it lies on.
 const BYTES: u64 = 96 << 20;
@@ -45,7 +45,7 @@ impl Class for Eio {
         let disk = MemoryDisk::new(DISK)?;
         let mut image = Image::on(disk.point(), BYTES)?;
         let dir = image.point().join("store");
-        let mut random = Random::new(case.number() ^ 4);
+        let mut random = Rng::new(case.number() ^ 4);
         let setting = |life| Setting::draw(Scene::Eio, case.number(), life, &dir);
         let mut truth = Truth::new(setting(0).window, true);
         for life in 0..1 + random.below(4) {

@@ -6,8 +6,8 @@ use firstseen::Durability;
 
 use crate::case::{Case, Counts, Promise};
 use crate::class::Class;
-use crate::random::Random;
 use crate::sim::{ALL, Fate, Left, Moment, Run};
+use crate::support::Rng;
 
 use super::crash::{counted, operations};
 
@@ -59,7 +59,7 @@ impl Class for Error {
                 (counted(number / count)?, FAULTS[(number % count) as usize])
             }
             Case::Sampled(seed) => {
-                let mut random = Random::new(seed);
+                let mut random = Rng::new(seed);
                 let moment = Moment::draw(&mut random, ALL)?;
                 let fault = Fault {
                     kind: random.pick(&[EIO, EIO, FULL, FULL, ErrorKind::Interrupted]),

@@ -8,7 +8,6 @@ use firstseen::{Backend, Error, Verdict};
 
 use crate::case::{Case, Counts, Promise, ensure};
 use crate::class::Class;
-use crate::random::Random;
 use crate::real::host::filler::Filler;
 use crate::real::host::lacks_mounts;
 use crate::real::host::mount::MemoryDisk;
@@ -16,6 +15,7 @@ use crate::real::life::Life;
 use crate::real::setting::{Scene, Setting};
 use crate::real::truth::{End, Truth};
 use crate::real::verify::verify;
+use crate::support::Rng;
 
 const LONGEST: Duration = Duration::from_millis(400);
 
@@ -47,7 +47,7 @@ impl Class for Full {
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
-        let mut random = Random::new(case.number() ^ 3);
+        let mut random = Rng::new(case.number() ^ 3);
         let disk = MemoryDisk::new((24 + random.below(40)) << 20)?;
         let dir = disk.point().join("store");
         let setting = |life| Setting::draw(Scene::Full, case.number(), life, &dir);

@@ -1,8 +1,7 @@
-//! Random operations held against plain models: those of the crate's own tests, for as long as there is time.
+//! Rng operations held against plain models: those of the crate's own tests, for as long as there is time.
 
 use crate::case::{Case, Counts, Promise};
 use crate::class::Class;
-use crate::random::Random;
 use crate::support::history::step;
 use crate::support::machine::{Machine, Settings};
 use crate::support::{Rng, transactions};
@@ -35,10 +34,10 @@ impl Class for Histories {
             machine.check_all();
             counts.add("ids", machine.steps);
         } else {
-            let mut random = Random::new(seed);
+            let mut rng = Rng::new(seed);
             let bytes: Vec<u8> =
-                (0..TRANSACTION_STEPS / 2).flat_map(|_| random.next().to_le_bytes()).collect();
-            let settings = (random.next() as u32).to_le_bytes();
+                (0..TRANSACTION_STEPS / 2).flat_map(|_| rng.next().to_le_bytes()).collect();
+            let settings = (rng.next() as u32).to_le_bytes();
             transactions::go(settings, &transactions::ops(transactions::IN_MEMORY, &bytes));
             counts.add("transaction steps", TRANSACTION_STEPS);
         }

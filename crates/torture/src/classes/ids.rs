@@ -8,7 +8,7 @@ use firstseen::{IdentityKind, Store};
 
 use crate::case::{Case, Counts, Promise, ensure};
 use crate::class::Class;
-use crate::random::Random;
+use crate::support::Rng;
 
 /// Lengths at which identities and hashes change their ways.
 const LENGTHS: [usize; 18] =
@@ -31,7 +31,7 @@ impl Class for Ids {
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
-        let mut random = Random::new(case.number());
+        let mut random = Rng::new(case.number());
         let store = Store::builder()
             .storage(Arc::new(MemoryDisk::seeded(case.number())))
             .background(false)
@@ -60,7 +60,7 @@ impl Class for Ids {
 }
 
 /// Ids near to each other, and to those that were seen.
-fn batch(random: &mut Random, seen: &BTreeSet<Vec<u8>>) -> Vec<Vec<u8>> {
+fn batch(random: &mut Rng, seen: &BTreeSet<Vec<u8>>) -> Vec<Vec<u8>> {
     let byte = random.next() as u8;
     let mut batch: Vec<Vec<u8>> = LENGTHS.iter().map(|&length| vec![byte; length]).collect();
     let old: Vec<&Vec<u8>> = seen.iter().take(50).collect();

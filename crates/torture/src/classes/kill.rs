@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::case::{Case, Counts, Promise};
 use crate::class::Class;
-use crate::random::Random;
 use crate::real::life::Life;
 use crate::real::setting::{Scene, Setting};
 use crate::real::truth::{End, Truth};
 use crate::real::verify::verify;
+use crate::support::Rng;
 
 const LONGEST: Duration = Duration::from_millis(60);
 
@@ -30,7 +30,7 @@ impl Class for Kill {
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let dir = folder.path().join("store");
-        let mut random = Random::new(case.number() ^ 1);
+        let mut random = Rng::new(case.number() ^ 1);
         let setting = |life| Setting::draw(Scene::Kill, case.number(), life, &dir);
         let mut truth = Truth::new(setting(0).window, false);
         let lives = 5 + random.below(6);

@@ -8,9 +8,9 @@ use rustix::fs::statfs;
 use crate::case::{Case, Counts, Promise, ensure};
 use crate::child::pressure::Pressure;
 use crate::class::Class;
-use crate::random::Random;
 use crate::real::host::cgroup::{self, Group};
 use crate::real::life::{Death, Life};
+use crate::support::Rng;
 
 /// What the processes may have, the pages of their files included.
 const LIMITS: [u64; 3] = [56 << 20, 64 << 20, 96 << 20];
@@ -42,7 +42,7 @@ impl Class for Memory {
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
-        let mut random = Random::new(case.number() ^ 5);
+        let mut random = Rng::new(case.number() ^ 5);
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let limit = random.pick(&LIMITS);
         let group = Group::new(limit)?;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::case::{Case, Counts, Promise};
 use crate::class::Class;
-use crate::random::Random;
 use crate::real::host::image::Image;
 use crate::real::host::lacks_images;
 use crate::real::life::Life;
@@ -12,6 +11,7 @@ use crate::real::now;
 use crate::real::setting::{Scene, Setting};
 use crate::real::truth::{End, Truth};
 use crate::real::verify::verify;
+use crate::support::Rng;
 
 /// Room for a store, its checkpoints and the journal.
 const BYTES: u64 = 96 << 20;
@@ -43,7 +43,7 @@ impl Class for Power {
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
         let mut image = Image::new(BYTES)?;
         let dir = image.point().join("store");
-        let mut random = Random::new(case.number() ^ 2);
+        let mut random = Rng::new(case.number() ^ 2);
         let setting = |life| Setting::draw(Scene::Power, case.number(), life, &dir);
         let mut truth = Truth::new(setting(0).window, false);
         for life in 0..4 + random.below(8) {

@@ -9,7 +9,7 @@ use firstseen::{Durability, IdentityKind, Store, Verdict};
 
 use crate::case::{Case, Counts, Promise, ensure};
 use crate::class::Class;
-use crate::random::Random;
+use crate::support::Rng;
 use crate::support::ids;
 
 const THREADS: u64 = 3;
@@ -18,7 +18,7 @@ const TABLE: u64 = 100;
 /// Ids that take threads a while.
 const LARGE: u64 = 1 << 16;
 
-type Round = fn(&mut Random, &mut Counts) -> Promise;
+type Round = fn(&mut Rng, &mut Counts) -> Promise;
 
 const ROUNDS: [Round; 4] = [insertions, rotations, claims, pollers];
 
@@ -42,7 +42,7 @@ impl Class for Race {
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
-        let mut random = Random::new(case.number() ^ 7);
+        let mut random = Rng::new(case.number() ^ 7);
         let round = match case {
             Case::Enumerated(number) => ROUNDS[number as usize % ROUNDS.len()],
             Case::Sampled(_) => random.pick(&ROUNDS),
@@ -60,7 +60,7 @@ struct Place {
 }
 
 impl Place {
-    fn new(random: &mut Random) -> Place {
+    fn new(random: &mut Rng) -> Place {
         Place {
             disk: MemoryDisk::seeded(random.next()),
             durability: random.pick(&[Durability::Buffered, Durability::Sync]),
@@ -93,7 +93,7 @@ fn batch(from: u64, count: u64) -> Vec<Vec<u8>> {
 
 /// Batches of some tens of thousands. Whoever is behind is faster, since it finds what it would write: so all
 /// soon contend for the very same slots.
-fn insertions(random: &mut Random, counts: &mut Counts) -> Promise {
+fn insertions(random: &mut Rng, counts: &mut Counts) -> Promise {
     let store = Place::new(random).open()?;
     let start = random.next() >> 8;
     for round in 0..4 {
@@ -103,7 +103,7 @@ fn insertions(random: &mut Random, counts: &mut Counts) -> Promise {
 }
 
 /// A table takes one of these batches, so each call that comes second finds it full.
-fn rotations(random: &mut Random, counts: &mut Counts) -> Promise {
+fn rotations(random: &mut Rng, counts: &mut Counts) -> Promise {
     let store = Place { active_ids: Some(TABLE), ..Place::new(random) }.open()?;
     let start = random.next() >> 8;
     for round in 0..300 {
@@ -133,7 +133,7 @@ fn at_once(store: &Store, batch: &[Vec<u8>], counts: &mut Counts) -> Promise {
 }
 
 /// A claim and an insertion walk through the same ids.
-fn claims(random: &mut Random, counts: &mut Counts) -> Promise {
+fn claims(random: &mut Rng, counts: &mut Counts) -> Promise {
     let store = Place::new(random).open()?;
     // From the first claim on, insertions ask who holds an id.
     let _held = store.begin(&["held"]).map_err(text)?;
@@ -164,7 +164,7 @@ fn claims(random: &mut Random, counts: &mut Counts) -> Promise {
 
 /// A large batch takes a while to go into the table, and its first ids are found there long before its frame is
 /// staged. Whoever is told of one may see the machine die at once.
-fn pollers(random: &mut Random, counts: &mut Counts) -> Promise {
+fn pollers(random: &mut Rng, counts: &mut Counts) -> Promise {
     let place = Place::new(random);
     let (store, durability) = (place.open()?, place.durability);
     let count = 20_000 + random.below(40_000);

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 
 use crate::case::{Case, Counts, Promise, ensure};
 use crate::class::Class;
-use crate::random::Random;
 use crate::sim::{Fate, Left, Moment, NAMES, Run};
+use crate::support::Rng;
 
 use super::crash::{counted, operations};
 
@@ -36,7 +36,7 @@ impl Class for Recovery {
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
         let moment = match case {
             Case::Enumerated(number) => counted(number * SHARE + number % SHARE)?,
-            Case::Sampled(seed) => Moment::draw(&mut Random::new(seed), NAMES)?,
+            Case::Sampled(seed) => Moment::draw(&mut Rng::new(seed), NAMES)?,
         };
         die_in_recovery(&moment, counts).map_err(|wrong| format!("{wrong}; {moment:?}"))
     }
@@ -47,7 +47,7 @@ fn die_in_recovery(moment: &Moment, counts: &mut Counts) -> Promise {
     let mut run = Run::new(setup, Fate::Dead);
     run.disk.fail_from(operation, ErrorKind::Other);
     run.go(script)?;
-    let mut random = Random::new(seed);
+    let mut random = Rng::new(seed);
     let power = random.one_in(2);
     let (first, allowed) = match power {
         true => (run.disk.crash_with(random.next()), run.after_power_cut()),

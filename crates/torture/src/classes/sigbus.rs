@@ -10,8 +10,8 @@ use firstseen::{ReadMode, Verdict, offline};
 use crate::case::{Case, Counts, Promise, ensure};
 use crate::child::look::Look;
 use crate::class::Class;
-use crate::random::Random;
 use crate::real::life::{Life, signal};
+use crate::support::Rng;
 
 const SIGBUS: i32 = 7;
 /// Runs, and ids in each.
@@ -34,7 +34,7 @@ impl Class for Sigbus {
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
-        let mut random = Random::new(case.number() ^ 6);
+        let mut random = Rng::new(case.number() ^ 6);
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mode = random.pick(&[ReadMode::Mapped, ReadMode::Positioned]);
         let look = Look { mode, ids: RUNS * IDS, dir: folder.path().join("store") };

@@ -7,8 +7,8 @@ use firstseen::{Error, Store, Verdict};
 
 use crate::case::{Case, Counts, Promise, ensure};
 use crate::class::Class;
-use crate::random::Random;
 use crate::sim::{Fate, Left, Run, Setup, Step, random_script};
+use crate::support::Rng;
 use crate::support::disk::bytes_in_all;
 use crate::support::ids;
 
@@ -36,7 +36,7 @@ impl Class for Space {
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
-        let mut random = Random::new(case.number() ^ 8);
+        let mut random = Rng::new(case.number() ^ 8);
         let (setup, script) = (Setup::random(&mut random), random_script(&mut random));
         let place = |wrong| format!("{wrong}; {setup:?}, {script:?}");
         let mut run = Run::new(setup, Fate::Sound);
@@ -49,7 +49,7 @@ impl Class for Space {
     }
 }
 
-fn is_full_for_a_while(run: &mut Run, random: &mut Random, counts: &mut Counts) -> Promise {
+fn is_full_for_a_while(run: &mut Run, random: &mut Rng, counts: &mut Counts) -> Promise {
     for _ in 0..1 + random.below(3) {
         let spare = random.pick(&SPARE);
         run.disk.set_capacity(Some(bytes_in_all(&run.disk) + spare));
@@ -79,7 +79,7 @@ fn is_full_for_a_while(run: &mut Run, random: &mut Random, counts: &mut Counts) 
 }
 
 /// What has expired is dropped though the disk is full, and what was refused is let in then.
-fn fills_up_and_expires(run: &Run, random: &mut Random, counts: &mut Counts) -> Promise {
+fn fills_up_and_expires(run: &Run, random: &mut Rng, counts: &mut Counts) -> Promise {
     let text = |error: Error| error.to_string();
     let store = run.store.as_ref().ok_or("it was opened")?;
     let filling = |n: u64| {

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::case::Promise;
-use crate::random::Random;
+use crate::support::Rng;
 
 /// Whoever says nothing for so long hangs.
 const SILENCE_MAX: Duration = Duration::from_secs(40);
@@ -85,7 +85,7 @@ impl Life {
 
     /// Lets it live on until a moment of the stream's choice: from its start on, for the opening and the
     /// recovery, or from when the store is open.
-    pub(crate) fn live_on(&mut self, random: &mut Random, longest: Duration) -> Promise {
+    pub(crate) fn live_on(&mut self, random: &mut Rng, longest: Duration) -> Promise {
         let lives = match random.below(4) {
             0 => log_uniform(random, longest / 4),
             kind => {
@@ -164,7 +164,7 @@ pub(crate) fn signal(status: ExitStatus) -> Option<i32> {
 }
 
 /// A time that is as likely in each order of magnitude, from 200 us on.
-fn log_uniform(random: &mut Random, longest: Duration) -> Duration {
+fn log_uniform(random: &mut Rng, longest: Duration) -> Duration {
     let share = random.below(1 << 20) as f64 / f64::from(1 << 20);
     let least = Duration::from_micros(200);
     let ratio = longest.as_secs_f64() / least.as_secs_f64();

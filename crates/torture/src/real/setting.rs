@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use firstseen::{Backend, Builder, Durability, IdentityKind, ReadMode, Store};
 
-use crate::random::Random;
+use crate::support::Rng;
 
 /// What the parent is going to do to the child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,11 +47,11 @@ pub(crate) struct Setting {
 impl Setting {
     /// The setting of a life. What the store keeps is the case's, the rest changes from life to life.
     pub(crate) fn draw(scene: Scene, case: u64, life: u64, dir: &Path) -> Setting {
-        let mut kept = Random::new(case);
+        let mut kept = Rng::new(case);
         let identity = kept.pick(&[IdentityKind::AesCmac, IdentityKind::Xxh3]);
         let sled = cfg!(feature = "sled") && kept.one_in(2);
         let window = kept.one_in(5).then(|| Duration::from_millis(200 + kept.below(600)));
-        let mut random = Random::new(case ^ (life + 1).rotate_left(40));
+        let mut random = Rng::new(case ^ (life + 1).rotate_left(40));
         let interval = Durability::Interval(Duration::from_millis(random.pick(&[2, 10, 40])));
         let durability = random.pick(&[Durability::Buffered, Durability::Sync, interval]);
         let quiet = random.one_in(3);
@@ -99,8 +99,8 @@ impl Setting {
     }
 
     /// What draws the child's work.
-    pub(super) fn random(&self, thread: u64) -> Random {
-        Random::new(self.case ^ self.life << 8 ^ thread)
+    pub(super) fn random(&self, thread: u64) -> Rng {
+        Rng::new(self.case ^ self.life << 8 ^ thread)
     }
 
     /// The sources: one of each thread, and one that all of them share.

@@ -13,7 +13,7 @@ use super::truth::{Answer, Truth};
 use super::worker::text;
 use super::{now, number};
 use crate::case::{Counts, Promise, ensure};
-use crate::random::Random;
+use crate::support::Rng;
 
 /// The longest that an opening may take.
 const OPENING_MAX: Duration = Duration::from_secs(20);
@@ -27,7 +27,7 @@ const BATCH: usize = 1_000;
 pub(crate) fn verify(
     setting: &Setting,
     truth: &mut Truth,
-    random: &mut Random,
+    random: &mut Rng,
     counts: &mut Counts,
 ) -> Promise {
     if random.one_in(4) && truth.was_opened() {
@@ -82,7 +82,7 @@ impl Look<'_> {
     }
 
     /// Every id is what it must be, and keeps what was committed with it.
-    fn ids(&self, truth: &mut Truth, random: &mut Random, counts: &mut Counts) -> Promise {
+    fn ids(&self, truth: &mut Truth, random: &mut Rng, counts: &mut Counts) -> Promise {
         let (all, part) = (random.one_in(4), random.below(4));
         let due = |id: u64| all || id % 4 == part || number::is_committed(id);
         let ids = truth.ids.to_look_at(due);
@@ -167,7 +167,7 @@ impl Look<'_> {
     }
 
     /// What is in doubt is committed, or aborted.
-    fn settle(&self, truth: &mut Truth, random: &mut Random) -> Promise {
+    fn settle(&self, truth: &mut Truth, random: &mut Rng) -> Promise {
         for prepared in self.store.in_doubt() {
             let (token, commit) = (text(prepared.token()), random.one_in(2));
             let ids = truth.tokens[&token].ids.clone();

@@ -12,7 +12,7 @@ use firstseen::{Error, Result, Store, Verdict};
 use super::line::{Event, How, What};
 use super::setting::{self, Setting};
 use super::{now, number};
-use crate::random::Random;
+use crate::support::Rng;
 
 /// How a child ends that cannot go on.
 pub(crate) const FAILED: i32 = 3;
@@ -88,7 +88,7 @@ struct Team<'a> {
 pub(super) struct Hand<'a> {
     team: &'a Team<'a>,
     pub(super) thread: u64,
-    pub(super) random: Random,
+    pub(super) random: Rng,
     /// Its next private id.
     next: u64,
     /// Its next position in its own source; `None` while that is held by something prepared.

@@ -4,10 +4,11 @@ use firstseen::Store;
 use firstseen::testing::{ManualClock, MemoryDisk};
 
 use super::look::look;
-use super::model::{Model, ids};
+use super::model::Model;
 use super::run::Run;
 use super::setup::Setup;
 use crate::case::{Promise, ensure};
+use crate::support::ids;
 
 /// Ids that no script presents.
 const FRESH: std::ops::Range<u64> = 500_000..500_300;

@@ -3,8 +3,9 @@
 use firstseen::testing::Expected;
 use firstseen::{Error, Store, Verdict};
 
-use super::model::{Model, PLAIN_IDS, SOURCES, id, ids, key, outcome, record};
+use super::model::{Model, PLAIN_IDS, SOURCES, key, outcome, record};
 use crate::case::{Promise, ensure};
+use crate::support::{id, ids};
 
 /// So many records beyond the progress of a source are asked for: nobody may know them.
 const BEYOND: u64 = 80;

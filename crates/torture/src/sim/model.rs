@@ -20,17 +20,6 @@ pub(crate) fn record(source: usize, position: u64) -> u64 {
     1_000_000 * (source as u64 + 1) + position
 }
 
-/// The bytes of an id. Their length differs from id to id: identities treat lengths differently.
-pub(crate) fn id(n: u64) -> Vec<u8> {
-    let mut bytes = n.to_le_bytes().to_vec();
-    bytes.resize([8, 16, 16, 17, 33][(n % 5) as usize], 0x5a);
-    bytes
-}
-
-pub(crate) fn ids(numbers: &[u64]) -> Vec<Vec<u8>> {
-    numbers.iter().map(|&n| id(n)).collect()
-}
-
 /// What is kept with an id.
 pub(crate) fn outcome(n: u64) -> Vec<u8> {
     format!("done {n}").into_bytes()

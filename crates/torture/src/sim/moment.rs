@@ -7,7 +7,7 @@ use super::run::Run;
 use super::script::{Step, random_script};
 use super::setup::Setup;
 use crate::case::Promise;
-use crate::random::Random;
+use crate::support::Rng;
 
 /// What changes which files there are, or makes that durable.
 pub(crate) const NAMES: &[Op] = &[Op::Create, Op::Rename, Op::Remove, Op::SyncDir];
@@ -41,7 +41,7 @@ pub(crate) struct Moment {
 
 impl Moment {
     /// An operation of a random script: one of these kinds or the one behind it, or any.
-    pub(crate) fn draw(random: &mut Random, kinds: &[Op]) -> Promise<Moment> {
+    pub(crate) fn draw(random: &mut Rng, kinds: &[Op]) -> Promise<Moment> {
         let (setup, script) = (Setup::random(random), random_script(random));
         let history = Run::history(setup, &script)?;
         let kind = random.pick(kinds);

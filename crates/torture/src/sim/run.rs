@@ -6,10 +6,11 @@ use firstseen::testing::{Expected, ManualClock, MemoryDisk, Op};
 use firstseen::{Claim, Clock, Durability, Error, Store, Timestamp, Verdict};
 
 use super::look::look;
-use super::model::{Held, Model, SOURCES, id, ids, key, outcome, record};
+use super::model::{Held, Model, SOURCES, key, outcome, record};
 use super::script::Step;
 use super::setup::Setup;
 use crate::case::{Promise, ensure};
+use crate::support::{id, ids};
 
 /// What names and keys of stores are drawn from: a case is the same each time.
 const SEED: u64 = 5;

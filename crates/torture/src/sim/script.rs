@@ -1,6 +1,6 @@
 //! What is done to a store: the standard scripts, and random ones.
 
-use crate::random::Random;
+use crate::support::Rng;
 
 /// One thing that is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub(crate) const STANDARD: &[&[Step]] = &[
 ];
 
 /// A random one: mostly insertions and transactions, with everything between, or mostly upkeep.
-pub(crate) fn random_script(random: &mut Random) -> Vec<Step> {
+pub(crate) fn random_script(random: &mut Rng) -> Vec<Step> {
     if random.one_in(3) {
         return busy_script(random);
     }
@@ -87,7 +87,7 @@ pub(crate) fn random_script(random: &mut Random) -> Vec<Step> {
 }
 
 /// Generations of several small runs each, which are merged when they have ended, and expire.
-fn busy_script(random: &mut Random) -> Vec<Step> {
+fn busy_script(random: &mut Rng) -> Vec<Step> {
     let mut script = Vec::new();
     for _ in 0..1 + random.below(3) {
         for _ in 0..2 + random.below(3) {
@@ -102,9 +102,9 @@ fn busy_script(random: &mut Random) -> Vec<Step> {
     script
 }
 
-fn random_step(random: &mut Random) -> Step {
+fn random_step(random: &mut Rng) -> Step {
     let source = random.below(2) as usize;
-    let range = |random: &mut Random, most: u64| {
+    let range = |random: &mut Rng, most: u64| {
         let from = random.below(400);
         (from, from + 1 + random.below(most))
     };

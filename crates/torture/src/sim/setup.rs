@@ -6,7 +6,7 @@ use std::time::Duration;
 use firstseen::testing::{ManualClock, MemoryDisk};
 use firstseen::{Durability, Error, IdentityKind, ReadMode, Store};
 
-use crate::random::Random;
+use crate::support::Rng;
 
 pub(crate) const DIR: &str = "/store";
 const GENERATIONS: u32 = 8;
@@ -33,7 +33,7 @@ impl Setup {
         }
     }
 
-    pub(crate) fn random(random: &mut Random) -> Setup {
+    pub(crate) fn random(random: &mut Rng) -> Setup {
         Setup {
             durability: random.pick(&[Durability::Buffered, Durability::Sync, Durability::Sync]),
             window: Duration::from_secs(random.pick(&[8, 80, 80, 4_000])),

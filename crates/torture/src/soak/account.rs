@@ -6,7 +6,7 @@ use std::time::Duration;
 use firstseen::{Error, Store, Verdict};
 
 use crate::case::{Promise, ensure};
-use crate::random::Random;
+use crate::support::Rng;
 
 const SOURCE: &str = "soak/0";
 const SUM: &str = "sum";
@@ -14,14 +14,14 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// A source whose records are committed one after the other.
 pub(super) struct Account {
-    random: Random,
+    random: Rng,
     committed: u64,
     commits: u64,
 }
 
 impl Account {
     pub(super) fn new(seed: u64) -> Account {
-        Account { random: Random::new(seed), committed: 0, commits: 0 }
+        Account { random: Rng::new(seed), committed: 0, commits: 0 }
     }
 
     pub(super) fn commits(&self) -> u64 {

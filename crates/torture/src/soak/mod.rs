@@ -24,8 +24,8 @@ use serde_json::json;
 
 use crate::args::Soak;
 use crate::case::{Promise, ensure};
-use crate::random::Random;
 use crate::report::say;
+use crate::support::Rng;
 
 use account::Account;
 use gauge::{disk_bytes, memory_bytes};
@@ -63,7 +63,7 @@ fn soak(asked: &Soak) -> Promise {
     };
     let folder = made.map_err(text)?;
     let path = folder.path().join("store");
-    let mut random = Random::new(asked.seed);
+    let mut random = Rng::new(asked.seed);
     let mut streams: Vec<Stream> = (0..STREAMS).map(|n| Stream::new(n, random.next())).collect();
     let mut account = Account::new(random.next());
     let (started, end) = (Instant::now(), Duration::from_secs(asked.seconds));

@@ -8,7 +8,7 @@ use firstseen::{Store, Verdict};
 
 use super::WINDOW;
 use crate::case::{Promise, ensure};
-use crate::random::Random;
+use crate::support::Rng;
 
 const BATCH: u64 = 1_000;
 /// An id may be remembered for so much longer than its window before it must be forgotten.
@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// A stream of ids.
 pub(super) struct Stream {
     number: u64,
-    random: Random,
+    random: Rng,
     next: u64,
     /// The first id of each batch, and between which two moments it was presented.
     batches: VecDeque<(u64, Instant, Instant)>,
@@ -28,7 +28,7 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(number: u64, seed: u64) -> Stream {
-        let (random, batches) = (Random::new(seed), VecDeque::new());
+        let (random, batches) = (Rng::new(seed), VecDeque::new());
         Stream { number, random, next: 0, batches, checked: 0 }
     }
 

@@ -10,7 +10,7 @@ use firstseen::{Store, Timestamp, Verdict};
 
 use super::text;
 use crate::case::{Counts, Promise, ensure};
-use crate::random::Random;
+use crate::support::Rng;
 use crate::support::disk::{DIR, bytes_in_all};
 use crate::support::ids;
 
@@ -20,7 +20,7 @@ const CAP: u64 = 32 << 20;
 const CALLS: u64 = 1_000;
 const SECOND: Duration = Duration::from_secs(1);
 
-pub(super) fn run(random: &mut Random, counts: &mut Counts) -> Promise {
+pub(super) fn run(random: &mut Rng, counts: &mut Counts) -> Promise {
     let disk = MemoryDisk::seeded(random.next());
     disk.set_capacity(Some(CAP));
     let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));

@@ -8,7 +8,7 @@ use firstseen::{IdentityKind, Store};
 
 use super::text;
 use crate::case::{Counts, Promise, ensure};
-use crate::random::Random;
+use crate::support::Rng;
 use crate::support::ids;
 
 /// What the filter is made for at first; it grows at about that, in two steps.
@@ -16,7 +16,7 @@ const EXPECTED: u64 = 540_000;
 const IDS: u64 = 720_000;
 const BATCH: u64 = 2_000;
 
-pub(super) fn run(random: &mut Random, counts: &mut Counts) -> Promise {
+pub(super) fn run(random: &mut Rng, counts: &mut Counts) -> Promise {
     let store = Store::builder()
         .storage(Arc::new(MemoryDisk::seeded(random.next())))
         .memory_budget(32 << 20)

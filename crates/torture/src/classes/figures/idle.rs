@@ -9,14 +9,14 @@ use firstseen::testing::MemoryDisk;
 
 use super::text;
 use crate::case::{Counts, Promise, ensure};
-use crate::random::Random;
+use crate::support::Rng;
 use crate::support::disk::{DIR, files};
 use crate::support::ids;
 
 /// Many times what it takes.
 const AT_MOST: Duration = Duration::from_secs(10);
 
-pub(super) fn run(random: &mut Random, counts: &mut Counts) -> Promise {
+pub(super) fn run(random: &mut Rng, counts: &mut Counts) -> Promise {
     let disk = MemoryDisk::seeded(random.next());
     let window = Duration::from_millis(200 + random.below(300));
     let store = Store::builder().storage(Arc::new(disk.clone())).memory_budget(16 << 20);

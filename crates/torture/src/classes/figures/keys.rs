@@ -8,7 +8,7 @@ use firstseen::{IdentityKind, Store};
 
 use super::text;
 use crate::case::{Counts, Promise, ensure};
-use crate::random::Random;
+use crate::support::Rng;
 use crate::support::disk::{DIR, files, read};
 use crate::support::ids;
 
@@ -16,7 +16,7 @@ use crate::support::ids;
 const BEFORE: usize = 128 + 40;
 const FINGERPRINT: usize = 16;
 
-pub(super) fn run(random: &mut Random, counts: &mut Counts) -> Promise {
+pub(super) fn run(random: &mut Rng, counts: &mut Counts) -> Promise {
     let kind = random.pick(&[IdentityKind::AesCmac, IdentityKind::Xxh3]);
     let count = 1 + random.below(200);
     let from = random.next() >> 1;

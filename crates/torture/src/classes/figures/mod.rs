@@ -17,9 +17,9 @@ mod pages;
 
 use crate::case::{Case, Counts, Promise};
 use crate::class::Class;
-use crate::random::Random;
+use crate::support::Rng;
 
-type Figure = fn(&mut Random, &mut Counts) -> Promise;
+type Figure = fn(&mut Rng, &mut Counts) -> Promise;
 
 const FIGURES: [Figure; 5] = [keys::run, pages::run, idle::run, cap::run, growth::run];
 /// So many of them, the first, take a moment only.
@@ -45,7 +45,7 @@ impl Class for Figures {
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
-        let mut random = Random::new(case.number() ^ 6);
+        let mut random = Rng::new(case.number() ^ 6);
         let figure = match case {
             Case::Enumerated(number) => FIGURES[number as usize % FIGURES.len()],
             Case::Sampled(_) if random.one_in(4) => random.pick(&FIGURES),

@@ -9,7 +9,7 @@ use firstseen::{IdentityKind, ReadMode, Store, Timestamp};
 
 use super::text;
 use crate::case::{Counts, Promise, ensure};
-use crate::random::Random;
+use crate::support::Rng;
 use crate::support::ids;
 
 const IDS: u64 = 100_000;
@@ -17,7 +17,7 @@ const LOOKS: u64 = 200_000;
 const BATCH: u64 = 5_000;
 const WINDOW: Duration = Duration::from_secs(80);
 
-pub(super) fn run(random: &mut Random, counts: &mut Counts) -> Promise {
+pub(super) fn run(random: &mut Rng, counts: &mut Counts) -> Promise {
     let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
     let store = Store::builder()
         .storage(Arc::new(MemoryDisk::seeded(random.next())))

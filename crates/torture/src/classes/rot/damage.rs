@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use firstseen::testing::{MemoryDisk, Storage};
 
-use crate::random::Random;
 use crate::sim::DIR;
+use crate::support::Rng;
 
 /// The unit in which a medium loses and mixes up.
 const SECTOR: usize = 512;
@@ -118,7 +118,7 @@ fn write(disk: &MemoryDisk, name: &str, bytes: &[u8]) {
 
 impl Damage {
     /// Damage to one of the files of this disk.
-    pub(super) fn random(random: &mut Random, disk: &MemoryDisk) -> Damage {
+    pub(super) fn random(random: &mut Rng, disk: &MemoryDisk) -> Damage {
         let names = files(disk);
         let index = random.below(names.len() as u64) as usize;
         let name = names[index].clone();
@@ -129,7 +129,7 @@ impl Damage {
         let alike: Vec<&String> =
             names.iter().filter(|other| kind(other) == kind(&name) && **other != name).collect();
         let other =
-            alike.get(random.below(alike.len() as u64) as usize).map(|&other| other.clone());
+            alike.get(random.below(alike.len().max(1) as u64) as usize).map(|&other| other.clone());
         match random.below(20) {
             0..4 => Damage::Flip { at: random.below(len), bit: random.below(8) as usize, name },
             4..6 => {
@@ -164,15 +164,15 @@ impl Damage {
     }
 
     /// Some of the frames of one of the logs, from any one on, behind the last.
-    fn frames(random: &mut Random, disk: &MemoryDisk, names: &[String]) -> Option<Damage> {
+    fn frames(random: &mut Rng, disk: &MemoryDisk, names: &[String]) -> Option<Damage> {
         let logs: Vec<&String> = names.iter().filter(|name| name.ends_with(".log")).collect();
         let (last, any) = (logs.last()?, random.below(logs.len() as u64) as usize);
         let name = if random.one_in(3) { logs[any] } else { last }.to_string();
         let starts = frames(&read(disk, &name));
         // The last frame once more would change nothing.
         let earlier = (starts.len() as u64).checked_sub(2).filter(|&earlier| earlier > 0)?;
-        let from = random.below(earlier);
-        let to = from + 1 + random.below(earlier - from);
+        let from = random.below(earlier.max(1));
+        let to = from + 1 + random.below((earlier - from).max(1));
         Some(Damage::Frames { name, from: starts[from as usize], to: starts[to as usize] })
     }
 

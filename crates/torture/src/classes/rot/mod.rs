@@ -13,8 +13,8 @@ use firstseen::{Durability, Error};
 
 use crate::case::{Case, Counts, Promise, ensure};
 use crate::class::Class;
-use crate::random::Random;
 use crate::sim::{DIR, Fate, Left, Model, Run, STANDARD, Setup, Step, look, random_script};
+use crate::support::Rng;
 
 use damage::{Damage, files, flip, read};
 
@@ -62,7 +62,7 @@ impl Class for Rot {
                 ended.flip_stripe((rest / 2) as usize, counts)
             }
             Case::Sampled(seed) => {
-                let mut random = Random::new(seed);
+                let mut random = Rng::new(seed);
                 let (setup, script) = (Setup::random(&mut random), random_script(&mut random));
                 let end = random.pick(&[End::Close, End::Kill]);
                 let middle = random.below(script.len() as u64 + 1) as usize;
@@ -129,7 +129,7 @@ impl Ended {
         Ok(())
     }
 
-    fn damage_at_random(&self, random: &mut Random, counts: &mut Counts) -> Promise {
+    fn damage_at_random(&self, random: &mut Rng, counts: &mut Counts) -> Promise {
         for _ in 0..DAMAGES {
             let disk = self.disk.kill();
             let damage = Damage::random(random, &disk);

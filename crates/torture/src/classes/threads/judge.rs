@@ -1,4 +1,4 @@
-//! Whether the answers can be those of one store, and what is left be left of it.
+//! Whether the answers can be those of one store, and what a death leaves be left of it.
 //!
 //! A set with test-and-set needs no search: the answers about an id are linearizable if and only if at most
 //! one of them is "new", and no "known" was given before the call that let the id in was made.
@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 
 use firstseen::{Store, Verdict};
 
-use super::work::{
-    Answer, Diary, NOBODY, SHARED, Said, first_own, id, ids, key, outcome, record, source,
-};
+use super::work::{Answer, Diary, NOBODY, SHARED, Said, first_own, key, outcome, record, source};
 use crate::case::{Promise, ensure};
+use crate::support::{id, ids};
 
 /// What a death may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +122,7 @@ impl Diary {
         })?;
         let mut verdicts = Vec::new();
         let end = (*tried).max(*committed) + 20;
-        let records = ids((0..end).map(|at| record(thread, at)));
+        let records = ids(&(0..end).map(|at| record(thread, at)).collect::<Vec<_>>());
         store.check(&records, &mut verdicts).map_err(text)?;
         for (at, verdict) in (0..end).zip(&verdicts) {
             let right = match at < progress {
@@ -146,5 +145,5 @@ impl Diary {
 }
 
 fn contains(store: &Store, numbers: &[u64]) -> Promise<Vec<bool>> {
-    store.contains(&ids(numbers.iter().copied())).map_err(|error| error.to_string())
+    store.contains(&ids(numbers)).map_err(|error| error.to_string())
 }

@@ -17,7 +17,7 @@ use firstseen::{Durability, IdentityKind, ReadMode, Store};
 
 use crate::case::{Case, Counts, Promise, ensure};
 use crate::class::Class;
-use crate::random::Random;
+use crate::support::Rng;
 
 use judge::{Ledger, Loss};
 use work::{Diary, Worker};
@@ -50,7 +50,7 @@ impl Class for Threads {
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
-        let mut random = Random::new(case.number());
+        let mut random = Rng::new(case.number());
         let setup = Setup::random(&mut random);
         let disk = MemoryDisk::seeded(random.next());
         let rounds = 40 + random.below(60);
@@ -80,7 +80,7 @@ impl Class for Storm {
     }
 
     fn run(&self, case: Case, counts: &mut Counts) -> Promise {
-        let mut random = Random::new(case.number());
+        let mut random = Rng::new(case.number());
         let setup = Setup::random(&mut random);
         let disk = MemoryDisk::seeded(random.next());
         let most = random.pick(&[40, 150, 600]);
@@ -117,7 +117,7 @@ struct Setup {
 }
 
 impl Setup {
-    fn random(random: &mut Random) -> Setup {
+    fn random(random: &mut Rng) -> Setup {
         let interval = Durability::Interval(Duration::from_millis(1));
         Setup {
             durability: random.pick(&[
@@ -148,7 +148,7 @@ impl Setup {
     fn run(
         &self,
         disk: &MemoryDisk,
-        random: &mut Random,
+        random: &mut Rng,
         rounds: u64,
         counts: &mut Counts,
     ) -> Promise<Ledger> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use firstseen::{Claim, Error, Store, Verdict};
 
 use crate::case::{Promise, ensure};
-use crate::random::Random;
+use crate::support::{Rng, id, ids};
 
 /// Ids that all threads present.
 pub(super) const SHARED: u64 = 300;
@@ -43,17 +43,6 @@ pub(super) struct Diary {
     pub(super) tried: u64,
 }
 
-/// The bytes of an id.
-pub(super) fn id(n: u64) -> Vec<u8> {
-    let mut bytes = n.to_le_bytes().to_vec();
-    bytes.resize([8, 16, 16, 17, 33][(n % 5) as usize], 0x5a);
-    bytes
-}
-
-pub(super) fn ids(numbers: impl IntoIterator<Item = u64>) -> Vec<Vec<u8>> {
-    numbers.into_iter().map(id).collect()
-}
-
 /// The first id of a thread's own.
 pub(super) fn first_own(thread: u64) -> u64 {
     1_000_000 * (thread + 1)
@@ -80,7 +69,7 @@ pub(super) fn outcome(n: u64) -> Vec<u8> {
 pub(super) struct Worker<'a> {
     store: Store,
     clock: &'a AtomicU64,
-    random: Random,
+    random: Rng,
     diary: Diary,
     next_own: u64,
 }
@@ -90,7 +79,7 @@ impl<'a> Worker<'a> {
         Worker {
             store: store.clone(),
             clock,
-            random: Random::new(seed),
+            random: Rng::new(seed),
             diary: Diary { thread, ..Diary::default() },
             next_own: first_own(thread),
         }
@@ -138,7 +127,7 @@ impl<'a> Worker<'a> {
     fn insert_shared(&mut self) -> Promise<Result<(), Error>> {
         let numbers = self.some_shared(16);
         let asked = self.tick();
-        let verdicts = self.store.check_and_insert(&ids(numbers.iter().copied()));
+        let verdicts = self.store.check_and_insert(&ids(&numbers));
         let verdicts = match verdicts {
             Ok(verdicts) => verdicts,
             Err(error) => {
@@ -161,7 +150,7 @@ impl<'a> Worker<'a> {
         let (from, to) = (self.next_own, self.next_own + 1 + self.random.below(30));
         self.next_own = to;
         self.diary.own.push((from, to));
-        let verdicts = self.store.check_and_insert(&ids(from..to))?;
+        let verdicts = self.store.check_and_insert(&ids(&(from..to).collect::<Vec<_>>()))?;
         assert!(verdicts.iter().all(Verdict::is_new), "ids of its own: {verdicts:?}");
         self.diary.own.last_mut().expect("it was pushed").1 = to;
         self.note(from, 0, Said::New);
@@ -171,7 +160,7 @@ impl<'a> Worker<'a> {
     fn look(&mut self) -> Promise<Result<(), Error>> {
         let numbers = self.some_shared(16);
         let asked = self.tick();
-        let known = match self.store.contains(&ids(numbers.iter().copied())) {
+        let known = match self.store.contains(&ids(&numbers)) {
             Ok(known) => known,
             Err(error) => return Ok(Err(error)),
         };
@@ -218,7 +207,7 @@ impl<'a> Worker<'a> {
         numbers.sort_unstable();
         numbers.dedup();
         let asked = self.tick();
-        let claim = match self.store.begin(&ids(numbers.iter().copied())) {
+        let claim = match self.store.begin(&ids(&numbers)) {
             Ok(claim) => claim,
             Err(error) => return Ok(Err(error)),
         };

@@ -13,7 +13,7 @@ use super::mount::Mount;
 use super::place::Place;
 use super::{run, shutdown};
 use crate::case::Promise;
-use crate::random::Random;
+use crate::support::Rng;
 
 const PAGE: u64 = 4096;
 /// How often a file system is started.
@@ -103,7 +103,7 @@ impl Image {
     }
 
     /// Has some pages of its files written to it, in no order.
-    pub(crate) fn write_some_pages(&self, random: &mut Random) {
+    pub(crate) fn write_some_pages(&self, random: &mut Rng) {
         let mut files = Vec::new();
         collect(&self.point, &mut files);
         for _ in 0..random.below(40) {
@@ -115,7 +115,7 @@ impl Image {
             let Ok(file) = File::open(path) else { continue };
             let pages = file.metadata().map_or(0, |it| it.size().div_ceil(PAGE));
             // Writing to the medium is how the system takes the advice that a page is not needed.
-            let (page, count) = (random.below(pages), 1 + random.below(4));
+            let (page, count) = (random.below(pages.max(1)), 1 + random.below(4));
             let length = std::num::NonZeroU64::new(count * PAGE);
             let _ = fadvise(&file, page * PAGE, length, Advice::DontNeed);
         }
