@@ -13,7 +13,7 @@ use crate::format::segment::SegmentHeader;
 use crate::key::Fingerprint;
 use crate::log::{Content, Tail, records_of, replay, replay_prefix};
 use crate::store::chain::Chain;
-use crate::store::layout::{header_was_begun, read_segment_header};
+use crate::store::layout::read_segment_header;
 use crate::sys::File;
 use crate::time::{Ticks, Timestamp};
 
@@ -54,11 +54,8 @@ pub(super) fn parts(snapshot: &mut Snapshot) -> Result<Vec<Part>> {
     let mut segments = segments.into_iter().zip(headers);
     while let Some((SegmentFile { number, path, file }, header)) = segments.next() {
         let Some(header) = chain.follow(&*file, &path, number, header)? else {
-            let begun = header.is_none() && header_was_begun(&*file, &path)?;
-            let begun = begun.then_some(path.as_path());
-            for (later, _) in segments {
-                chain.check_dropped(&*later.file, &later.path, later.number, begun)?;
-            }
+            let behind = segments.map(|(s, _)| Ok((s.number, s.path, s.file)));
+            chain.check_all_dropped(&*file, &path, header, behind)?;
             break;
         };
         let tail = measure(&*file, &path, header.salt())?;

@@ -2,9 +2,9 @@
 //!
 //! Opening asks for it, and so do the offline tools; the rules are those of `docs/FORMAT.md`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::layout::read_segment_header;
+use super::layout::{header_was_begun, read_segment_header};
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::manifest::Manifest;
@@ -62,10 +62,25 @@ impl<'a> Chain<'a> {
         }
     }
 
+    /// Judges the segments behind one that does not follow, at `path`, with this header.
+    pub(crate) fn check_all_dropped(
+        &self,
+        file: &dyn File,
+        path: &Path,
+        header: Option<SegmentHeader>,
+        behind: impl IntoIterator<Item = Result<(u64, PathBuf, Box<dyn File>)>>,
+    ) -> Result<()> {
+        let begun = header.is_none() && header_was_begun(file, path)?;
+        behind.into_iter().try_for_each(|segment| {
+            let (number, later, file) = segment?;
+            self.check_dropped(&*file, &later, number, begun.then_some(path))
+        })
+    }
+
     /// Judges segment `number`, behind one that does not follow: nothing durable may go with the two. Segments are
     /// made durable in order, so if anything says that some of this one, or of the one before, was, then all
     /// before it was. `begun` is a segment whose header does not verify and was begun: this one has none, then.
-    pub(crate) fn check_dropped(
+    fn check_dropped(
         &self,
         file: &dyn File,
         path: &Path,

@@ -110,7 +110,7 @@ pub(crate) fn time_source_of(manifest: &Manifest) -> Result<TimeSource> {
 }
 
 /// Whether any of a segment's header was written.
-pub(crate) fn header_was_begun(file: &dyn File, path: &Path) -> Result<bool> {
+pub(super) fn header_was_begun(file: &dyn File, path: &Path) -> Result<bool> {
     let mut bytes = [0; HEADER];
     read_at_most(file, path, &mut bytes)?;
     Ok(bytes.iter().any(|&byte| byte != 0))

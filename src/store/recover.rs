@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::catalog::Catalog;
 use super::chain::Chain;
-use super::layout::{header_was_begun, read_segment_header};
+use super::layout::read_segment_header;
 use super::open::Recovery;
 use super::transaction::keep_values;
 use crate::backend::Vault;
@@ -92,12 +92,9 @@ pub(crate) fn replay_log(
         let (path, file) = (vault.segment_path(number), vault.open_segment(number)?);
         let header = read_segment_header(&*file, &path, store, number)?;
         let Some(header) = chain.follow(&*file, &path, number, header)? else {
-            let begun = header.is_none() && header_was_begun(&*file, &path)?;
-            let begun = begun.then_some(path.as_path());
-            for &later in &numbers[position + 1..] {
-                let (path, file) = (vault.segment_path(later), vault.open_segment(later)?);
-                chain.check_dropped(&*file, &path, later, begun)?;
-            }
+            let behind = numbers[position + 1..].iter();
+            let behind = behind.map(|&n| Ok((n, vault.segment_path(n), vault.open_segment(n)?)));
+            chain.check_all_dropped(&*file, &path, header, behind)?;
             replayed.dropped = numbers[position..].to_vec();
             break;
         };
