@@ -329,7 +329,7 @@ impl Claim {
     pub fn abort(self) {}
 
     /// Lets `work` make changes, which are undone if it fails.
-    pub(super) fn attempt<E>(
+    pub(super) fn undo_if<E>(
         &mut self,
         work: impl FnOnce(&mut Claim) -> Result<(), E>,
     ) -> Result<(), E> {

@@ -36,7 +36,7 @@ impl<R: Record + ?Sized> Record for &R {
     }
 }
 
-/// One record's part of the transaction that [`Store::process_once`] makes.
+/// One record's part of a transaction: see [`Claim::attempt`] and [`Store::process_once`].
 #[derive(Debug)]
 pub struct Step<'a> {
     claim: &'a mut Claim,
@@ -72,6 +72,43 @@ impl Step<'_> {
     #[must_use]
     pub fn token(&self) -> u64 {
         self.claim.token()
+    }
+}
+
+impl Claim {
+    /// Lets `work` do the part of id `i`, one of the [fresh](Claim::fresh) ones. If it fails, what it changed
+    /// is undone and the id is [released](Claim::release); the rest of the transaction stands.
+    ///
+    /// # Errors
+    ///
+    /// What `work` says.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// let store = firstseen::Store::open(dir.path().join("orders.seen"))?;
+    /// let mut tx = store.begin(&["order-1", "order-2"])?;
+    /// for i in tx.fresh() {
+    ///     let worked = tx.attempt(i, |step| {
+    ///         step.put_state("last", [i as u8]);
+    ///         if i == 1 { Err("out of stock") } else { Ok(()) }
+    ///     });
+    ///     assert_eq!(worked.is_err(), i == 1);
+    /// }
+    /// tx.commit()?;
+    /// assert_eq!(store.state("last")?, Some(vec![0]));
+    /// assert_eq!(store.contains(&["order-1", "order-2"])?, [true, false]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn attempt<E>(
+        &mut self,
+        i: usize,
+        work: impl FnOnce(&mut Step<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let worked = self.undo_if(|claim| work(&mut Step { claim, index: i }));
+        if worked.is_err() {
+            self.release(i);
+        }
+        worked
     }
 }
 
@@ -190,9 +227,8 @@ impl Store {
                     claim.release(index);
                     continue;
                 }
-                let worked = claim.attempt(|claim| work(&mut Step { claim, index }, &batch[index]));
+                let worked = claim.attempt(index, |step| work(step, &batch[index]));
                 if let Err(error) = worked {
-                    claim.release(index);
                     failed = Some((before + index, error));
                 }
             }
