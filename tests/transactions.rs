@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use firstseen::testing::{ManualClock, MemoryDisk};
 use firstseen::{
-    Builder, Error, LeaseEnd, ProcessError, Refusal, Resolution, Store, Timestamp, Verdict,
+    Builder, Clock, Error, LeaseEnd, ProcessError, Refusal, Resolution, Store, TimeSource,
+    Timestamp, Verdict,
 };
 
 const DIR: &str = "/s";
@@ -428,4 +429,64 @@ fn what_is_too_much_is_refused_and_frees_the_ids() {
     let mut tx = store.begin::<&str>(&[]).unwrap();
     tx.put_state("more", vec![0; 1 << 20]);
     assert!(matches!(tx.commit(), Err(Error::Refused(Refusal::StateFull { .. }))));
+}
+
+#[test]
+fn each_record_of_a_claim_is_judged_at_its_own_time() {
+    let world = World::new();
+    let store = world.builder().time(TimeSource::Event).open(DIR).unwrap();
+    let noon = world.clock.wall() - 48 * HOUR;
+    store.check_and_insert_at(&["before"], noon).unwrap();
+
+    let records = [(0, "before"), (1, "a"), (2, "before"), (3, "late"), (4, "b"), (5, "a")];
+    let hours = [1, 2, 9, 0, 3, 9];
+    let times = hours.map(|hours| noon + HOUR * hours);
+    let tx = store.claim().times(&times).begin_from("events", &records).unwrap();
+    let ids = records.map(|(_, id)| id);
+    let (mut looked, at) = (Vec::new(), noon + 9 * HOUR);
+    store.check_timed(&ids, &times, &mut looked).unwrap();
+    assert!(matches!(
+        tx.verdicts(),
+        [
+            Verdict::Duplicate { .. },
+            Verdict::New,
+            Verdict::New, // by then its window has passed
+            Verdict::Late { .. },
+            Verdict::New,
+            Verdict::Duplicate { .. },
+        ]
+    ));
+    assert_eq!((tx.verdicts()[0], tx.verdicts()[3]), (looked[0], looked[3]));
+    tx.commit().unwrap();
+
+    // The commit has moved store time to the latest of them, also for whoever opens it next.
+    let check = |store: &Store| {
+        assert_eq!(store.progress("events").unwrap(), Some(6));
+        let Verdict::Duplicate { first_seen } = store.check_and_insert(&["b"]).unwrap()[0] else {
+            panic!("it was committed");
+        };
+        assert!(first_seen <= at && at < first_seen + HOUR / 100, "{first_seen}");
+        assert!(store.check_and_insert_at(&["early"], noon).unwrap()[0].is_late());
+    };
+    check(&store);
+    store.close().unwrap();
+    check(&world.builder().open(DIR).unwrap());
+}
+
+#[test]
+fn a_claim_with_more_or_fewer_times_than_ids_is_misuse() {
+    let world = World::new();
+    let store = world.open();
+    let now = world.clock.wall();
+    for times in [&[][..], &[now], &[now; 3]] {
+        let refused = store.claim().times(times).begin(&["a", "b"]);
+        assert!(matches!(refused, Err(Error::Misuse(_))), "{} times", times.len());
+        let refused = store.claim().times(times).begin_from("s", &[(0, "a"), (1, "b")]);
+        assert!(matches!(refused, Err(Error::Misuse(_))), "{} times", times.len());
+    }
+    // With the system's clock too an event from before the window is late, and moves nothing.
+    let times = [now - 9 * HOUR, now - HOUR];
+    let tx = store.claim().times(&times).begin(&["a", "b"]).unwrap();
+    assert!(matches!(tx.verdicts(), [Verdict::Late { .. }, Verdict::New]));
+    assert_eq!(tx.fresh().collect::<Vec<_>>(), [1]);
 }

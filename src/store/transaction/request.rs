@@ -35,14 +35,25 @@ use crate::time::Timestamp;
 pub struct ClaimBuilder<'a> {
     store: &'a Store,
     lease: Option<Duration>,
-    time: Option<Timestamp>,
+    happened: Happened<'a>,
     payloads: Option<Vec<Fingerprint>>,
+}
+
+/// When the events happened that the ids are those of.
+#[derive(Debug, Clone, Copy)]
+enum Happened<'a> {
+    /// Not said: they are judged at store time.
+    Now,
+    /// All at one time.
+    At(Timestamp),
+    /// Each at a time of its own.
+    Each(&'a [Timestamp]),
 }
 
 impl<'a> ClaimBuilder<'a> {
     pub(super) fn new(store: &'a Store) -> ClaimBuilder<'a> {
         let lease = store.core().options.lease;
-        ClaimBuilder { store, lease, time: None, payloads: None }
+        ClaimBuilder { store, lease, happened: Happened::Now, payloads: None }
     }
 
     /// Ends the claim after this time, if it has not been committed, prepared or
@@ -55,7 +66,36 @@ impl<'a> ClaimBuilder<'a> {
     /// [`Verdict::Late`](crate::Verdict). With [`TimeSource::Event`](crate::TimeSource::Event) the
     /// commit moves store time.
     pub fn at(self, time: Timestamp) -> Self {
-        ClaimBuilder { time: Some(time), ..self }
+        ClaimBuilder { happened: Happened::At(time), ..self }
+    }
+
+    /// Like [`ClaimBuilder::at`], for ids of events that happened at `times`, one for each id or record.
+    ///
+    /// Each is judged at the latest time presented up to it, as in
+    /// [`Store::check_and_insert_timed_into`]; so one from before the window is
+    /// [`Verdict::Late`](crate::Verdict) beside others that are let in. The commit moves store time to the
+    /// latest, and the ids are remembered since then.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use firstseen::{Store, TimeSource, Timestamp, Verdict};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let hour = Duration::from_secs(3600);
+    /// let builder = Store::builder().time(TimeSource::Event).window(hour);
+    /// let store = builder.open(dir.path().join("events.seen"))?;
+    /// let noon = Timestamp::from_secs(1_700_000_000);
+    ///
+    /// let records = [(7, "a"), (8, "b"), (9, "c")];
+    /// let times = [noon, noon + hour * 2, noon + hour / 2];
+    /// let tx = store.claim().times(&times).begin_from("events/3", &records)?;
+    /// assert!(matches!(tx.verdicts(), [Verdict::New, Verdict::New, Verdict::Late { .. }]));
+    /// tx.commit()?;
+    /// assert_eq!(store.progress("events/3")?, Some(10));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn times(self, times: &'a [Timestamp]) -> Self {
+        ClaimBuilder { happened: Happened::Each(times), ..self }
     }
 
     /// The payloads of the ids, in their order. What is kept of each is a fingerprint; an id that
@@ -71,7 +111,7 @@ impl<'a> ClaimBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Store::begin`]; also [`Error::Misuse`] if there are not as many payloads as ids.
+    /// As [`Store::begin`]; also [`Error::Misuse`] if there are not as many payloads or times as ids.
     pub fn begin<I: AsRef<[u8]>>(self, ids: &[I]) -> Result<Claim> {
         self.begin_records(ids, None)
     }
@@ -80,7 +120,8 @@ impl<'a> ClaimBuilder<'a> {
     ///
     /// # Errors
     ///
-    /// As [`Store::begin_from`]; also [`Error::Misuse`] if there are not as many payloads as records.
+    /// As [`Store::begin_from`]; also [`Error::Misuse`] if there are not as many payloads or times as
+    /// records.
     pub fn begin_from<I: AsRef<[u8]>>(self, source: &str, records: &[(u64, I)]) -> Result<Claim> {
         let positions: Vec<u64> = records.iter().map(|(position, _)| *position).collect();
         if let Some(i) = positions.windows(2).position(|pair| pair[0] >= pair[1]) {
@@ -104,10 +145,10 @@ impl<'a> ClaimBuilder<'a> {
         ids: &[I],
         source: Option<(&str, &[u64])>,
     ) -> Result<Claim> {
-        let ClaimBuilder { store, lease, time, payloads } = self;
+        let ClaimBuilder { store, lease, happened, payloads } = self;
         let core = store.core();
         core.check_usable()?;
-        check_counts(ids.len(), payloads.as_ref().map(Vec::len))?;
+        check_counts(ids.len(), payloads.as_ref().map(Vec::len), happened)?;
         let ticket = Ticket::claiming(core.monotonic(), lease, core.options.lease_end);
         let ticket = Arc::new(ticket);
         // Before anything is claimed: from now on no other commit's progress passes these records.
@@ -119,12 +160,16 @@ impl<'a> ClaimBuilder<'a> {
             let mut fingerprints = std::mem::take(&mut scratch.fingerprints);
             core.identity.fingerprint_batch(ids, &mut fingerprints);
             let mut each = std::mem::take(&mut scratch.moments);
-            let moments = match time {
-                Some(time) => {
+            let moments = match happened {
+                Happened::Now => Moments::Same(core.clock.now()),
+                Happened::At(time) => {
                     core.judge_times(&vec![time; ids.len()], &mut each);
                     Moments::Each(&each)
                 }
-                None => Moments::Same(core.clock.now()),
+                Happened::Each(times) => {
+                    core.judge_times(times, &mut each);
+                    Moments::Each(&each)
+                }
             };
             let call = Call { ids: &fingerprints, moments };
             let wanted = Wanted { call, payloads: payloads.as_deref(), replayed, progress };
@@ -139,15 +184,19 @@ impl<'a> ClaimBuilder<'a> {
     }
 }
 
-fn check_counts(ids: usize, payloads: Option<usize>) -> Result<()> {
+fn check_counts(ids: usize, payloads: Option<usize>, happened: Happened<'_>) -> Result<()> {
     if ids > PIECE_MAX {
         return Err(Error::Misuse(format!(
             "{ids} ids in one claim; a claim takes at most {PIECE_MAX}, begin several"
         )));
     }
-    match payloads {
-        Some(payloads) if payloads != ids => {
-            Err(Error::Misuse(format!("{payloads} payloads for {ids} ids; give one each")))
+    if let Some(payloads) = payloads.filter(|&payloads| payloads != ids) {
+        return Err(Error::Misuse(format!("{payloads} payloads for {ids} ids; give one each")));
+    }
+    match happened {
+        Happened::Each(times) if times.len() != ids => {
+            let times = times.len();
+            Err(Error::Misuse(format!("{times} event times for {ids} ids; give one each")))
         }
         _ => Ok(()),
     }
