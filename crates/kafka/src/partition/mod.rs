@@ -1,0 +1,344 @@
+//! One partition that the group has assigned: its store, its messages, and what it is waiting for.
+
+mod acquire;
+mod process;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use firstseen::Store;
+
+use crate::batch::Batch;
+use crate::client::{Client, Committed, Fault, FaultKind};
+use crate::error::{Error, Result};
+use crate::message::{Message, TopicPartition};
+use crate::metrics::{PartitionMetrics, PartitionState};
+use crate::select::Selected;
+use crate::settings::Settings;
+use crate::tenure::Tenure;
+use crate::work::{Owned, Work, WorkError};
+
+pub(crate) use acquire::Why;
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) name: TopicPartition,
+    /// The name of the partition as a source of its store.
+    source: String,
+    state: State,
+    batch: Batch,
+    /// When the first message of the batch came.
+    since: Option<Instant>,
+    /// Messages that are to become dead letters, by offset, and why.
+    condemned: BTreeMap<u64, String>,
+    /// How often the work has failed in a row, and at which offset.
+    failures: (u64, u32),
+    counts: Counts,
+}
+
+/// What the partition is doing.
+#[derive(Debug)]
+enum State {
+    /// It waits for its store, or for somebody to be asked again, until then.
+    Acquiring { again: Instant, why: Why },
+    /// It is read and worked on.
+    Reading(Open),
+    /// Something failed, and is tried again then.
+    BackingOff { open: Open, until: Instant },
+}
+
+/// A partition's store, open.
+#[derive(Debug)]
+struct Open {
+    store: Store,
+    tenure: Tenure,
+    /// The offset that was last committed to the group, and when.
+    group_next: Option<u64>,
+    committed: Instant,
+}
+
+/// What has been counted since it was assigned.
+#[derive(Debug, Default)]
+struct Counts {
+    messages: u64,
+    new: u64,
+    duplicates: u64,
+    replays: u64,
+    lates: u64,
+    dead_letters: u64,
+    failures: u64,
+    /// The offset that the next message written to it has, as far as is known.
+    end: u64,
+}
+
+/// What the partitions of a consumer share.
+#[derive(Debug)]
+pub(crate) struct Shared<'a, C, W> {
+    pub(crate) client: &'a mut C,
+    pub(crate) work: &'a mut W,
+    pub(crate) settings: &'a mut Settings,
+    pub(crate) selected: &'a mut Selected,
+}
+
+impl Partition {
+    /// A partition that was assigned now.
+    pub(crate) fn new(name: TopicPartition) -> Partition {
+        let state = State::Acquiring { again: Instant::now(), why: Why::New };
+        Partition {
+            source: name.to_string(),
+            name,
+            state,
+            batch: Batch::default(),
+            since: None,
+            condemned: BTreeMap::new(),
+            failures: (0, 0),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Takes a message, if it is being read.
+    pub(crate) fn take(&mut self, message: &Message<'_>) {
+        if matches!(self.state, State::Reading(_)) {
+            self.since.get_or_insert_with(Instant::now);
+            self.batch.push(message);
+        }
+    }
+
+    /// How many bytes of messages wait to be worked on.
+    pub(crate) fn buffered(&self) -> usize {
+        self.batch.bytes()
+    }
+
+    /// When it is to be looked at next; `None` if only messages change it.
+    pub(crate) fn due(&self, settings: &Settings) -> Option<Instant> {
+        match &self.state {
+            State::Acquiring { again, .. } => Some(*again),
+            State::BackingOff { until, .. } => Some(*until),
+            State::Reading(_) if self.is_full(settings) => Some(Instant::now()),
+            State::Reading(_) => self.since.map(|since| since + settings.linger),
+        }
+    }
+
+    fn is_full(&self, settings: &Settings) -> bool {
+        self.batch.len() >= settings.batch_messages || self.batch.bytes() >= settings.batch_bytes
+    }
+
+    /// Does what is due.
+    pub(crate) fn step<C: Client, W: Work<C>>(
+        &mut self,
+        shared: &mut Shared<'_, C, W>,
+    ) -> Result<()> {
+        if self.due(shared.settings).is_none_or(|due| due > Instant::now()) {
+            return Ok(());
+        }
+        match &self.state {
+            State::Acquiring { .. } => self.acquire(shared),
+            State::BackingOff { .. } => self.read_on(shared),
+            State::Reading(_) => self.process(shared),
+        }
+    }
+
+    /// Works on what has come, whether or not more is expected.
+    pub(crate) fn process_now<C: Client, W: Work<C>>(
+        &mut self,
+        shared: &mut Shared<'_, C, W>,
+    ) -> Result<()> {
+        match &self.state {
+            State::Reading(_) if !self.batch.is_empty() => self.process(shared),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads on where the store is, after a failure.
+    fn read_on<C: Client, W: Work<C>>(&mut self, shared: &mut Shared<'_, C, W>) -> Result<()> {
+        let State::BackingOff { open, .. } = &self.state else { return Ok(()) };
+        let next = match open.store.progress(&self.source)? {
+            Some(next) => next,
+            None => open.group_next.unwrap_or(0),
+        };
+        match shared.client.read_from(&self.name, next) {
+            Ok(()) => self.resume(),
+            Err(fault) => self.on_fault(shared, fault)?,
+        }
+        Ok(())
+    }
+
+    fn resume(&mut self) {
+        let acquiring = State::Acquiring { again: Instant::now(), why: Why::New };
+        self.state = match std::mem::replace(&mut self.state, acquiring) {
+            State::BackingOff { open, .. } => State::Reading(open),
+            state => state,
+        };
+        self.drop_batch();
+    }
+
+    fn drop_batch(&mut self) {
+        self.batch.clear();
+        self.since = None;
+    }
+
+    /// Goes about what a client said no to.
+    fn on_fault<C: Client, W: Work<C>>(
+        &mut self,
+        shared: &mut Shared<'_, C, W>,
+        fault: Fault,
+    ) -> Result<()> {
+        tracing::warn!(partition = %self.name, %fault, "Kafka said no");
+        match fault.kind {
+            FaultKind::Transient | FaultKind::Abortable => self.back_off(shared),
+            FaultKind::Fenced => self.acquire_anew(shared),
+            FaultKind::Fatal => Err(fault.into()),
+        }
+    }
+
+    /// Tries again later, from where the store is.
+    fn back_off<C: Client, W: Work<C>>(&mut self, shared: &mut Shared<'_, C, W>) -> Result<()> {
+        self.counts.failures += 1;
+        let progress = self.progress()?.unwrap_or(0);
+        let failures = if self.failures.0 == progress { self.failures.1 } else { 0 };
+        self.failures = (progress, failures.saturating_add(1));
+        let wait = shared.settings.back_off.after(self.failures.1);
+        let until = Instant::now() + wait;
+        let acquiring = State::Acquiring { again: until, why: Why::Failed };
+        self.state = match std::mem::replace(&mut self.state, acquiring) {
+            State::Reading(open) | State::BackingOff { open, .. } => {
+                State::BackingOff { open, until }
+            }
+            State::Acquiring { why, .. } => State::Acquiring { again: until, why },
+        };
+        self.drop_batch();
+        match shared.client.hold(&self.name) {
+            Err(fault) if fault.kind == FaultKind::Fatal => Err(fault.into()),
+            // What comes all the same is not taken.
+            _ => Ok(()),
+        }
+    }
+
+    /// Closes the store and goes about the partition as if it had been assigned now, after a while.
+    fn acquire_anew<C: Client, W: Work<C>>(&mut self, shared: &mut Shared<'_, C, W>) -> Result<()> {
+        self.back_off(shared)?;
+        shared.work.let_go(&self.name);
+        if let State::BackingOff { until, .. } = self.state {
+            let acquiring = State::Acquiring { again: until, why: Why::Failed };
+            let state = std::mem::replace(&mut self.state, acquiring);
+            close(&self.name, state);
+        }
+        Ok(())
+    }
+
+    /// The progress of the partition in its store.
+    fn progress(&self) -> Result<Option<u64>> {
+        match &self.state {
+            State::Acquiring { .. } => Ok(None),
+            // A store that has failed is acquired anew; its progress is not asked.
+            State::Reading(open) | State::BackingOff { open, .. } => {
+                Ok(open.store.progress(&self.source).unwrap_or(None))
+            }
+        }
+    }
+
+    /// Brings the group's offset in step with the store, if that is due or `now`.
+    pub(crate) fn commit_offset<C: Client, W: Work<C>>(
+        &mut self,
+        shared: &mut Shared<'_, C, W>,
+        now: bool,
+    ) -> Result<()> {
+        let Some(progress) = self.progress()? else { return Ok(()) };
+        let (State::Reading(open) | State::BackingOff { open, .. }) = &mut self.state else {
+            return Ok(());
+        };
+        let due = now || open.committed.elapsed() >= shared.settings.commit_every;
+        if !due || open.group_next == Some(progress) {
+            return Ok(());
+        }
+        open.committed = Instant::now();
+        let committed = Committed { next: progress, metadata: open.tenure.metadata(None) };
+        let mut owned = owned(&self.name, open, shared.client);
+        let committed = shared.work.commit_offset(&mut owned, &committed, now);
+        match committed {
+            Ok(()) => Ok(()),
+            Err(WorkError::Client(fault)) if now => {
+                // The next owner finds the store where it is, whatever the group says of the offset.
+                tracing::warn!(partition = %self.name, %fault, "the group's offset stays behind");
+                Ok(())
+            }
+            Err(WorkError::Client(fault)) if fault.kind == FaultKind::Fenced => {
+                self.acquire_anew(shared)
+            }
+            Err(WorkError::Client(fault)) if fault.kind == FaultKind::Fatal => Err(fault.into()),
+            Err(WorkError::Client(fault)) => {
+                tracing::warn!(partition = %self.name, %fault, "the group's offset stays behind");
+                Ok(())
+            }
+            Err(WorkError::Store(error)) => Err(error.into()),
+            Err(WorkError::Message { source, .. } | WorkError::Batch { source }) => {
+                Err(Error::Work { partition: self.name.clone(), offset: progress, source })
+            }
+        }
+    }
+
+    /// Gives the partition up to its next owner: what was gathered and not worked on is that one's.
+    pub(crate) fn release<C: Client, W: Work<C>>(mut self, shared: &mut Shared<'_, C, W>) {
+        self.drop_batch();
+        if let Err(error) = self.commit_offset(shared, true) {
+            tracing::warn!(partition = %self.name, %error, "the group's offset stays behind");
+        }
+        if let Err(error) = self.ship(shared.settings) {
+            tracing::warn!(partition = %self.name, %error, "its store was not shipped");
+        }
+        self.abandon(shared);
+    }
+
+    /// Lets go of a partition that may be somebody else's already.
+    pub(crate) fn abandon<C: Client, W: Work<C>>(self, shared: &mut Shared<'_, C, W>) {
+        shared.work.let_go(&self.name);
+        close(&self.name, self.state);
+    }
+
+    /// Sets how far the partition has been written, as far as is known.
+    pub(crate) fn note_end(&mut self, end: u64) {
+        self.counts.end = self.counts.end.max(end);
+    }
+
+    /// What there is to be told of it.
+    pub(crate) fn metrics(&self) -> PartitionMetrics {
+        let (open, state) = match &self.state {
+            State::Acquiring { why, .. } => (None, PartitionState::Acquiring(why.to_string())),
+            State::Reading(open) => (Some(open), PartitionState::Reading),
+            State::BackingOff { open, .. } => (Some(open), PartitionState::BackingOff),
+        };
+        let progress = open.and_then(|open| open.store.progress(&self.source).ok().flatten());
+        let in_doubt = open.map_or(0, |open| open.store.in_doubt().len() as u64);
+        let Counts { messages, new, duplicates, replays, lates, dead_letters, failures, end } =
+            self.counts;
+        PartitionMetrics {
+            partition: self.name.clone(),
+            state,
+            progress,
+            lag: progress.map(|progress| end.saturating_sub(progress)),
+            messages,
+            new,
+            duplicates,
+            replays,
+            lates,
+            dead_letters,
+            failures,
+            in_doubt,
+        }
+    }
+}
+
+/// The partition as a way of working sees it.
+fn owned<'a, C>(name: &'a TopicPartition, open: &'a mut Open, client: &'a mut C) -> Owned<'a, C> {
+    let Open { store, tenure, group_next, .. } = open;
+    Owned { partition: name, store, tenure, client, group_next }
+}
+
+/// Closes the store of a partition, if it is open. What it had committed stands whatever closing says.
+fn close(name: &TopicPartition, state: State) {
+    let (State::Reading(open) | State::BackingOff { open, .. }) = state else { return };
+    if let Err(error) = open.store.close() {
+        tracing::warn!(partition = %name, %error, "closing its store failed");
+    }
+}

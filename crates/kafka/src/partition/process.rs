@@ -1,0 +1,227 @@
+//! One batch: claim its new messages, send dead letters, let the way of working work and commit.
+
+use std::time::Instant;
+
+use firstseen::{Claim, Verdict};
+
+use super::{Open, Partition, Shared, State, owned};
+use crate::batch::Batch;
+use crate::client::Client;
+use crate::dead::{DeadLetters, Reason};
+use crate::error::{BoxError, Error, Result};
+use crate::message::TopicPartition;
+use crate::select::Selected;
+use crate::settings::{Failure, OnError};
+use crate::work::{Claimed, Work, WorkError};
+
+impl Partition {
+    /// Works on what has come. Where that fails in a way that may pass, the partition backs off.
+    pub(super) fn process<C: Client, W: Work<C>>(
+        &mut self,
+        shared: &mut Shared<'_, C, W>,
+    ) -> Result<()> {
+        let worked = self.work(shared);
+        match worked {
+            Ok(true) => {
+                self.failures = (0, 0);
+                self.drop_batch();
+                self.forget_condemned()
+            }
+            // Somebody else holds an id: it comes again.
+            Ok(false) => self.back_off(shared),
+            Err(Stopped::Work(WorkError::Message { index, source })) => {
+                self.on_failure(shared, Some(index), source)
+            }
+            Err(Stopped::Work(WorkError::Batch { source })) => {
+                self.on_failure(shared, None, source)
+            }
+            Err(Stopped::Work(WorkError::Client(fault))) => self.on_fault(shared, fault),
+            Err(Stopped::Work(WorkError::Store(error))) => self.on_store_error(shared, error),
+            Err(Stopped::DeadLetters(error)) => {
+                tracing::warn!(partition = %self.name, %error, "dead letters were not taken");
+                self.back_off(shared)
+            }
+            Err(Stopped::Poison { offset, reason }) => {
+                Err(Error::Poison { partition: self.name.clone(), offset, reason })
+            }
+        }
+    }
+
+    /// `false` if messages were left to be read again, because somebody else holds their ids.
+    fn work<C: Client, W: Work<C>>(
+        &mut self,
+        shared: &mut Shared<'_, C, W>,
+    ) -> Result<bool, Stopped> {
+        let State::Reading(open) = &mut self.state else { return Ok(true) };
+        let settings = &mut *shared.settings;
+        let selected = &mut *shared.selected;
+        selected.select(&self.name, &self.batch, &mut settings.id_from, settings.time_from);
+        let claim = claim(open, &self.source, &self.batch, selected, settings.payloads)?;
+        let verdicts = claim.verdicts().to_vec();
+        let mut letters: Vec<(usize, Reason)> = Vec::new();
+        for (i, verdict) in verdicts.iter().enumerate() {
+            let reason = match verdict {
+                Verdict::New => {
+                    let offset = self.batch.get(i).offset;
+                    let poison = selected.poison.binary_search_by_key(&i, |(i, _)| *i).ok();
+                    let poison = poison.map(|at| Reason::NoId(selected.poison[at].1.clone()));
+                    let condemned = self.condemned.get(&offset).cloned().map(Reason::Failed);
+                    poison.or(condemned)
+                }
+                Verdict::Late { .. } => Some(Reason::Late),
+                Verdict::Mismatch { .. } => Some(Reason::Mismatch),
+                _ => None,
+            };
+            letters.extend(reason.map(|reason| (i, reason)));
+        }
+        let sent = send(&self.name, &self.batch, &letters, settings.hooks.dead_letters.as_mut());
+        sent?;
+        let new = |i: &usize| verdicts[*i] == Verdict::New;
+        let dead: Vec<usize> = letters.iter().map(|(i, _)| *i).filter(new).collect();
+        let claimed = Claimed::new(claim, &self.batch, selected, &dead);
+        let mut owned = owned(&self.name, open, shared.client);
+        shared.work.work(&mut owned, claimed).map_err(Stopped::Work)?;
+        if let Some(next) = self.batch.next_offset() {
+            self.counts.end = self.counts.end.max(next);
+        }
+        self.counts.dead_letters += letters.len() as u64;
+        Ok(self.count(&verdicts))
+    }
+
+    /// Counts what was committed; `false` if some of it comes again.
+    fn count(&mut self, verdicts: &[Verdict]) -> bool {
+        let counts = &mut self.counts;
+        counts.messages += verdicts.len() as u64;
+        let mut settled = true;
+        for verdict in verdicts {
+            match verdict {
+                Verdict::New => counts.new += 1,
+                Verdict::Duplicate { .. } => counts.duplicates += 1,
+                Verdict::Replay { .. } => counts.replays += 1,
+                Verdict::Late { .. } => counts.lates += 1,
+                verdict => settled &= verdict.is_settled(),
+            }
+        }
+        settled
+    }
+
+    /// Asks what is to be done about work that failed, and does it.
+    fn on_failure<C: Client, W: Work<C>>(
+        &mut self,
+        shared: &mut Shared<'_, C, W>,
+        index: Option<usize>,
+        error: BoxError,
+    ) -> Result<()> {
+        let message = self.batch.get(index.unwrap_or(0));
+        let offset = message.offset;
+        let attempts = if self.failures.0 == offset { self.failures.1 + 1 } else { 1 };
+        let failure = Failure {
+            partition: &self.name,
+            message,
+            whole_batch: index.is_none(),
+            attempts,
+            error: &error,
+        };
+        tracing::warn!(partition = %self.name, offset, attempts, %error, "the work failed");
+        let decide = shared.settings.hooks.on_error.as_mut();
+        match decide.map_or(OnError::Retry, |decide| decide(&failure)) {
+            OnError::Stop => {
+                Err(Error::Work { partition: self.name.clone(), offset, source: error })
+            }
+            OnError::DeadLetter if index.is_some() => {
+                self.condemned.insert(offset, error.to_string());
+                // At once: it is not the world that has to change.
+                self.back_off(shared)?;
+                self.read_on_now();
+                Ok(())
+            }
+            OnError::DeadLetter | OnError::Retry => self.back_off(shared),
+        }
+    }
+
+    /// Ends a back-off at the next step.
+    fn read_on_now(&mut self) {
+        if let State::BackingOff { until, .. } = &mut self.state {
+            *until = Instant::now();
+        }
+    }
+
+    /// A full disk or a conflict may pass; a store that has failed is opened again.
+    fn on_store_error<C: Client, W: Work<C>>(
+        &mut self,
+        shared: &mut Shared<'_, C, W>,
+        error: firstseen::Error,
+    ) -> Result<()> {
+        tracing::warn!(partition = %self.name, %error, "the store said no");
+        match error {
+            firstseen::Error::DiskFull { .. } | firstseen::Error::Refused(_) => {
+                self.back_off(shared)
+            }
+            firstseen::Error::Poisoned { .. }
+            | firstseen::Error::OutcomeUnknown { .. }
+            | firstseen::Error::Closed => self.acquire_anew(shared),
+            error => Err(error.into()),
+        }
+    }
+
+    /// Those that are passed need not be remembered.
+    fn forget_condemned(&mut self) -> Result<()> {
+        if !self.condemned.is_empty()
+            && let Some(progress) = self.progress()?
+        {
+            self.condemned = self.condemned.split_off(&progress);
+        }
+        Ok(())
+    }
+}
+
+/// Why a batch was not committed in full.
+enum Stopped {
+    Work(WorkError),
+    DeadLetters(BoxError),
+    Poison { offset: u64, reason: Reason },
+}
+
+impl From<firstseen::Error> for Stopped {
+    fn from(error: firstseen::Error) -> Stopped {
+        Stopped::Work(WorkError::Store(error))
+    }
+}
+
+/// Claims the new messages of a batch.
+fn claim(
+    open: &Open,
+    source: &str,
+    batch: &Batch,
+    selected: &Selected,
+    payloads: bool,
+) -> firstseen::Result<Claim> {
+    let records: Vec<(u64, &[u8])> =
+        batch.iter().enumerate().map(|(i, message)| (message.offset, selected.id(i))).collect();
+    let claim = open.store.claim().times(&selected.times);
+    if !payloads {
+        return claim.begin_from(source, &records);
+    }
+    let payloads: Vec<&[u8]> =
+        batch.iter().map(|message| message.payload.unwrap_or_default()).collect();
+    claim.payloads(&payloads).begin_from(source, &records)
+}
+
+/// Sends dead letters. They are durable when it returns.
+fn send(
+    partition: &TopicPartition,
+    batch: &Batch,
+    letters: &[(usize, Reason)],
+    dead_letters: Option<&mut Box<dyn DeadLetters>>,
+) -> Result<(), Stopped> {
+    let Some((first, reason)) = letters.first() else { return Ok(()) };
+    let Some(dead_letters) = dead_letters else {
+        let offset = batch.get(*first).offset;
+        return Err(Stopped::Poison { offset, reason: reason.clone() });
+    };
+    for (i, reason) in letters {
+        let sent = dead_letters.send(partition, &batch.get(*i), reason);
+        sent.map_err(Stopped::DeadLetters)?;
+    }
+    dead_letters.flush().map_err(Stopped::DeadLetters)
+}
