@@ -1,6 +1,6 @@
 //! From a partition that was assigned to one that is read.
 //!
-//! 1. Ask the group who had it last.
+//! 1. Take over whatever an earlier owner could still work through, then ask the group who had it last.
 //! 2. Open its store. It may be open elsewhere still: then wait.
 //! 3. If the store does not have all that was done: fetch the one that was shipped, add what a history knows,
 //!    or do as [`OnIncomplete`] says.
@@ -142,6 +142,7 @@ impl Partition {
         &mut self,
         shared: &mut Shared<'_, C, W>,
     ) -> Result<Open, Stopped> {
+        shared.work.take_over(&self.name).map_err(Stopped::Work)?;
         let committed = shared.client.committed(&self.name)?;
         let parsed = committed.as_ref().and_then(|found| Tenure::parse(&found.metadata));
         let group = parsed.map(|(tenure, _)| tenure);

@@ -28,6 +28,17 @@ pub use transform::{Producers, Transform};
 
 /// A way of working. The four that there are do; it is open for others.
 pub trait Work<C: Client> {
+    /// Makes sure that an earlier owner of the partition can do nothing any more through what this way uses.
+    /// Called first, before anything is asked of it.
+    ///
+    /// # Errors
+    ///
+    /// It is called again later.
+    fn take_over(&mut self, partition: &TopicPartition) -> Result<(), WorkError> {
+        let _ = partition;
+        Ok(())
+    }
+
     /// Ends what an earlier owner of the partition left between two systems. Called before the partition is
     /// read, until it succeeds.
     ///

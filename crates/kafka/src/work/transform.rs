@@ -76,11 +76,16 @@ where
     P::Producer: Producer<Group = C::Group>,
     F: FnMut(&Message<'_>, &mut Step<'_>, &mut Outputs<'_>) -> Result<(), BoxError>,
 {
-    fn settle(&mut self, owned: &mut Owned<'_, C>) -> Result<(), WorkError> {
-        self.open.remove(owned.partition);
-        let mut producer = self.producers.open(owned.partition)?;
+    fn take_over(&mut self, partition: &TopicPartition) -> Result<(), WorkError> {
+        self.open.remove(partition);
+        let mut producer = self.producers.open(partition)?;
         producer.init()?;
-        // From here on nothing of an earlier producer can be committed any more.
+        self.open.insert(partition.clone(), producer);
+        Ok(())
+    }
+
+    fn settle(&mut self, owned: &mut Owned<'_, C>) -> Result<(), WorkError> {
+        // Nothing of an earlier producer can be committed any more: what the group says is final.
         let committed = owned.client.committed(owned.partition)?;
         let committed = committed.as_ref().and_then(|found| Tenure::parse(&found.metadata));
         for prepared in owned.store.in_doubt() {
@@ -89,7 +94,6 @@ where
             tracing::info!(partition = %owned.partition, token, done, "settled what was in doubt");
             if done { prepared.commit()? } else { prepared.abort()? }
         }
-        self.open.insert(owned.partition.clone(), producer);
         Ok(())
     }
 
