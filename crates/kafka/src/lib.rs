@@ -13,6 +13,8 @@ mod partition;
 mod select;
 mod settings;
 mod tenure;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod work;
 
 pub use batch::Batch;
