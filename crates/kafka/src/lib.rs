@@ -4,6 +4,7 @@ mod client;
 mod consumer;
 mod dead;
 mod error;
+mod gathered;
 pub mod handover;
 mod history;
 mod message;
