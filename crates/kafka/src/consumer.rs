@@ -94,7 +94,8 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
     /// As [`Consumer::run`].
     pub fn step(&mut self) -> Result<()> {
         let timeout = self.until_due();
-        let mut inbox = Sorting { partitions: &mut self.partitions, last: 0 };
+        let Consumer { partitions, settings, .. } = self;
+        let mut inbox = Sorting { partitions, settings, last: 0 };
         match self.client.poll(timeout, &mut inbox) {
             Ok(Some(change)) => self.rebalance(change)?,
             Ok(None) => {}
@@ -119,7 +120,7 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
         self.client.leave()?;
         let started = Instant::now();
         while !self.partitions.is_empty() && started.elapsed() < LEAVING_MOST {
-            let mut nobody = Sorting { partitions: &mut [], last: 0 };
+            let mut nobody = Sorting { partitions: &mut [], settings: &self.settings, last: 0 };
             if let Some(change) = self.client.poll(POLL_MOST, &mut nobody)? {
                 self.rebalance(change)?;
             }
@@ -154,7 +155,7 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
         partitions.iter_mut().try_for_each(|partition| act(partition, &mut shared))
     }
 
-    /// Works on the longest batch while more is gathered than may be.
+    /// Works on what the fullest partition has gathered while more is gathered than may be.
     fn relieve(&mut self) -> Result<()> {
         loop {
             let buffered: usize = self.partitions.iter().map(Partition::buffered).sum();
@@ -237,6 +238,7 @@ const LEAVING_MOST: Duration = Duration::from_secs(10);
 /// Gives messages to their partitions. Most come from the partition of the one before.
 struct Sorting<'a> {
     partitions: &'a mut [Partition],
+    settings: &'a Settings,
     last: usize,
 }
 
@@ -250,6 +252,6 @@ impl Inbox for Sorting<'_> {
                 None => return,
             }
         }
-        self.partitions[self.last].take(message);
+        self.partitions[self.last].take(message, self.settings);
     }
 }

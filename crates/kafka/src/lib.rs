@@ -105,6 +105,7 @@ mod client;
 mod consumer;
 mod dead;
 mod error;
+mod gathered;
 pub mod handover;
 mod history;
 mod message;
@@ -116,6 +117,8 @@ pub mod rdkafka;
 mod select;
 mod settings;
 mod tenure;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod work;
 
 pub use batch::Batch;

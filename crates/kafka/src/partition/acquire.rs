@@ -99,7 +99,7 @@ impl Partition {
         match self.try_acquire(shared) {
             Ok(open) => {
                 tracing::info!(partition = %self.name, tenure = %open.tenure, "reads a partition");
-                self.drop_batch();
+                self.gathered.clear();
                 self.state = State::Reading(open);
                 Ok(())
             }

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use firstseen::Store;
 
-use crate::batch::Batch;
 use crate::client::{Bounds, Client, Committed, Fault, FaultKind};
 use crate::error::Result;
+use crate::gathered::Gathered;
 use crate::message::{Message, TopicPartition};
 use crate::metrics::{PartitionMetrics, PartitionState};
 use crate::select::Selected;
@@ -27,9 +27,7 @@ pub(crate) struct Partition {
     /// The name of the partition as a source of its store.
     source: String,
     state: State,
-    batch: Batch,
-    /// When the first message of the batch came.
-    since: Option<Instant>,
+    gathered: Gathered,
     /// Messages that are to become dead letters, by offset, and why.
     condemned: BTreeMap<u64, String>,
     /// How often the work has failed in a row, and at which offset.
@@ -89,8 +87,7 @@ impl Partition {
             source: name.to_string(),
             name,
             state,
-            batch: Batch::default(),
-            since: None,
+            gathered: Gathered::default(),
             condemned: BTreeMap::new(),
             failures: (0, 0),
             counts: Counts::default(),
@@ -98,16 +95,15 @@ impl Partition {
     }
 
     /// Takes a message, if it is being read.
-    pub(crate) fn take(&mut self, message: &Message<'_>) {
+    pub(crate) fn take(&mut self, message: &Message<'_>, settings: &Settings) {
         if matches!(self.state, State::Reading(_)) {
-            self.since.get_or_insert_with(Instant::now);
-            self.batch.push(message);
+            self.gathered.push(message, settings);
         }
     }
 
     /// How many bytes of messages wait to be worked on.
     pub(crate) fn buffered(&self) -> usize {
-        self.batch.bytes()
+        self.gathered.bytes()
     }
 
     /// When it is to be looked at next; `None` if only messages change it.
@@ -115,13 +111,9 @@ impl Partition {
         match &self.state {
             State::Acquiring { again, .. } => Some(*again),
             State::BackingOff { until, .. } => Some(*until),
-            State::Reading(_) if self.is_full(settings) => Some(Instant::now()),
-            State::Reading(_) => self.since.map(|since| since + settings.linger),
+            State::Reading(_) if self.gathered.is_full(settings) => Some(Instant::now()),
+            State::Reading(_) => self.gathered.since().map(|since| since + settings.linger),
         }
-    }
-
-    fn is_full(&self, settings: &Settings) -> bool {
-        self.batch.len() >= settings.batch_messages || self.batch.bytes() >= settings.batch_bytes
     }
 
     /// Does what is due.
@@ -144,10 +136,10 @@ impl Partition {
         &mut self,
         shared: &mut Shared<'_, C, W>,
     ) -> Result<()> {
-        match &self.state {
-            State::Reading(_) if !self.batch.is_empty() => self.process(shared),
-            _ => Ok(()),
+        while matches!(self.state, State::Reading(_)) && !self.gathered.first().is_empty() {
+            self.process(shared)?;
         }
+        Ok(())
     }
 
     /// Reads on where the store is, after a failure.
@@ -170,12 +162,7 @@ impl Partition {
             State::BackingOff { open, .. } => State::Reading(open),
             state => state,
         };
-        self.drop_batch();
-    }
-
-    fn drop_batch(&mut self) {
-        self.batch.clear();
-        self.since = None;
+        self.gathered.clear();
     }
 
     /// Goes about what a client said no to.
@@ -207,7 +194,7 @@ impl Partition {
             }
             State::Acquiring { why, .. } => State::Acquiring { again: until, why },
         };
-        self.drop_batch();
+        self.gathered.clear();
         match shared.client.hold(&self.name) {
             Err(fault) if fault.kind == FaultKind::Fatal => Err(fault.into()),
             // What comes all the same is not taken.
@@ -283,7 +270,7 @@ impl Partition {
 
     /// Gives the partition up to its next owner: what was gathered and not worked on is that one's.
     pub(crate) fn release<C: Client, W: Work<C>>(mut self, shared: &mut Shared<'_, C, W>) {
-        self.drop_batch();
+        self.gathered.clear();
         match self.tell_group(shared, true) {
             // The broker has just said that the partition is ours still: this is the last store there is of it.
             Ok(true) => {
@@ -312,7 +299,7 @@ impl Partition {
         shared: &mut Shared<'_, C, W>,
     ) -> Result<()> {
         self.counts.end = bounds.end;
-        let next = self.batch.next_offset().max(self.progress()?);
+        let next = self.gathered.next_offset().max(self.progress()?);
         match (&self.state, next) {
             (State::Reading(_), Some(next)) if next < bounds.first => self.acquire_anew(shared),
             _ => Ok(()),

@@ -24,7 +24,7 @@ impl Partition {
         match worked {
             Ok(true) => {
                 self.failures = (0, 0);
-                self.drop_batch();
+                self.gathered.drop_first();
                 self.forget_condemned()
             }
             // Somebody else holds an id: it comes again.
@@ -54,15 +54,16 @@ impl Partition {
     ) -> Result<bool, Stopped> {
         let State::Reading(open) = &mut self.state else { return Ok(true) };
         let settings = &mut *shared.settings;
+        let batch = self.gathered.first();
         let selected = &mut *shared.selected;
-        selected.select(&self.name, &self.batch, &mut settings.id_from, settings.time_from);
-        let claim = claim(open, &self.source, &self.batch, selected, settings.payloads)?;
+        selected.select(&self.name, batch, &mut settings.id_from, settings.time_from);
+        let claim = claim(open, &self.source, batch, selected, settings.payloads)?;
         let verdicts = claim.verdicts().to_vec();
         let mut letters: Vec<(usize, Reason)> = Vec::new();
         for (i, verdict) in verdicts.iter().enumerate() {
             let reason = match verdict {
                 Verdict::New => {
-                    let offset = self.batch.get(i).offset;
+                    let offset = batch.get(i).offset;
                     let poison = selected.poison.binary_search_by_key(&i, |(i, _)| *i).ok();
                     let poison = poison.map(|at| Reason::NoId(selected.poison[at].1.clone()));
                     let condemned = self.condemned.get(&offset).cloned().map(Reason::Failed);
@@ -74,14 +75,14 @@ impl Partition {
             };
             letters.extend(reason.map(|reason| (i, reason)));
         }
-        let sent = send(&self.name, &self.batch, &letters, settings.hooks.dead_letters.as_mut());
+        let sent = send(&self.name, batch, &letters, settings.hooks.dead_letters.as_mut());
         sent?;
         let new = |i: &usize| verdicts[*i] == Verdict::New;
         let dead: Vec<usize> = letters.iter().map(|(i, _)| *i).filter(new).collect();
-        let claimed = Claimed::new(claim, &self.batch, selected, &dead);
+        let claimed = Claimed::new(claim, batch, selected, &dead);
         let mut owned = owned(&self.name, open, shared.client);
         shared.work.work(&mut owned, claimed).map_err(Stopped::Work)?;
-        if let Some(next) = self.batch.next_offset() {
+        if let Some(next) = batch.next_offset() {
             self.counts.end = self.counts.end.max(next);
         }
         self.counts.dead_letters += letters.len() as u64;
@@ -112,7 +113,7 @@ impl Partition {
         index: Option<usize>,
         error: BoxError,
     ) -> Result<()> {
-        let message = self.batch.get(index.unwrap_or(0));
+        let message = self.gathered.first().get(index.unwrap_or(0));
         let offset = message.offset;
         let attempts = if self.failures.0 == offset { self.failures.1 + 1 } else { 1 };
         let failure = Failure {
