@@ -27,8 +27,8 @@ pub struct KafkaClient {
     by_hand: Option<Vec<TopicPartition>>,
     /// Those that librdkafka holds; it does so also when they have been away in between.
     held: HashSet<TopicPartition>,
-    /// Whether librdkafka waits for the answer to a change.
-    unanswered: bool,
+    /// The change to which librdkafka waits for an answer.
+    unanswered: Option<Rebalance>,
 }
 
 /// What can be set of a [`KafkaClient`].
@@ -111,7 +111,7 @@ impl KafkaSettings {
 
 impl KafkaClient {
     fn of(consumer: BaseConsumer<Context>, by_hand: Option<Vec<TopicPartition>>) -> KafkaClient {
-        KafkaClient { consumer, by_hand, held: HashSet::new(), unanswered: false }
+        KafkaClient { consumer, by_hand, held: HashSet::new(), unanswered: None }
     }
 
     fn is_cooperative(&self) -> bool {
@@ -148,7 +148,7 @@ impl Client for KafkaClient {
             self.take_messages(timeout, inbox)?;
         }
         let change = self.consumer.context().next_change();
-        self.unanswered |= change.is_some();
+        self.unanswered.clone_from(&change);
         Ok(change)
     }
 
@@ -162,7 +162,7 @@ impl Client for KafkaClient {
             false => self.consumer.assign(&list),
         };
         assigned.map_err(|e| fault::of("take partitions over", &e))?;
-        self.unanswered = false;
+        self.unanswered = None;
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl Client for KafkaClient {
             false => self.consumer.unassign(),
         };
         given_up.map_err(|e| fault::of("give partitions up", &e))?;
-        self.unanswered = false;
+        self.unanswered = None;
         Ok(())
     }
 
@@ -285,12 +285,20 @@ fn pass_or_fail(error: &KafkaError) -> Result<(), Fault> {
 
 impl Drop for KafkaClient {
     fn drop(&mut self) {
-        let unanswered = self.unanswered || self.consumer.context().has_change();
+        // librdkafka waits for the answer to each change, for ever; those to come are answered by the context.
+        let told = std::iter::from_fn(|| self.consumer.context().next_change());
+        let unanswered: Vec<Rebalance> = self.unanswered.take().into_iter().chain(told).collect();
         self.consumer.context().close();
-        if unanswered {
-            // librdkafka would wait for the answer for ever.
-            if let Err(error) = self.consumer.unassign() {
-                tracing::debug!(%error, "unassigning at the end");
+        for change in unanswered {
+            let answered = match change {
+                Rebalance::Revoked(names) | Rebalance::Lost(names) => self.give_up(&names),
+                Rebalance::Assigned(_) => {
+                    let answered = self.consumer.unassign();
+                    answered.map_err(|e| fault::of("give everything up", &e))
+                }
+            };
+            if let Err(fault) = answered {
+                tracing::debug!(%fault, "at the end");
             }
         }
     }

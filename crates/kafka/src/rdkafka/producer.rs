@@ -16,6 +16,9 @@ use crate::client::{Committed, Fault, FaultKind, OutputRecord, Producer};
 use crate::message::TopicPartition;
 use crate::work::Producers;
 
+/// How long an abort waits before deliveries are looked at again.
+const ABORT_PATIENCE: Duration = Duration::from_millis(50);
+
 /// Makes the producers of a [`Transform`](crate::Transform).
 #[derive(Debug, Clone)]
 pub struct KafkaProducers {
@@ -102,11 +105,11 @@ impl Producer for KafkaProducer {
     }
 
     fn abort(&mut self) -> Result<(), Fault> {
-        // Deliveries that were given up are to be looked at first, or the abort waits for that.
+        // It gives up what is on its way, and does not go on before that has been looked at, which it does not do itself.
         let started = Instant::now();
         loop {
             self.producer.poll(Duration::ZERO);
-            let aborted = self.producer.abort_transaction(PATIENCE);
+            let aborted = self.producer.abort_transaction(ABORT_PATIENCE);
             let aborted = aborted.map_err(|e| fault::of_transaction("abort a transaction", &e));
             match aborted {
                 Err(fault) if fault.kind == FaultKind::Transient => {
