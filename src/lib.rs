@@ -276,8 +276,8 @@ pub use identity::IdentityKind;
 pub use key::Fingerprint;
 pub use run::ReadMode;
 pub use store::{
-    Builder, Claim, ClaimBuilder, ClockCheck, Fresh, Prepared, ProcessError, Processed, Record,
-    Recovery, Resolution, Settlement, Stats, Step, Store,
+    Builder, CatchUp, Claim, ClaimBuilder, ClockCheck, Fresh, Past, Prepared, ProcessError,
+    Processed, Record, Recovery, Resolution, Settlement, Stats, Step, Store,
 };
 pub use time::{Clock, SystemClock, Timestamp};
 pub use verdict::{InFlight, Verdict};
