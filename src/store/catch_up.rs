@@ -191,6 +191,10 @@ impl CatchUp {
     ///
     /// Best in the order of their times. One that is out of order counts as done at the latest time so far, so it
     /// is remembered longer, never shorter; one that lies a window before that has expired and is left out.
+    ///
+    /// That the position counts says that all before it is done. Where records may be done out of their turn, use
+    /// [`CatchUp::add_ids`] and [`CatchUp::set_progress`].
+    ///
     /// A time after the wall clock's now is taken as now; with [`TimeSource::Event`], one further ahead than
     /// [`Builder::future_skew`] is taken as that limit.
     ///
