@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use firstseen::testing::{ManualClock, MemoryDisk};
 use firstseen::{
-    Builder, CatchUp, Clock, Durability, Error, Past, Refusal, Result, Store, TimeSource,
+    Builder, CatchUp, Clock, Durability, Error, Past, Recovery, Refusal, Result, Store, TimeSource,
     Timestamp, Verdict,
 };
 
@@ -84,9 +84,9 @@ fn add(catch_up: &mut CatchUp, mut history: &[(String, Timestamp, u64)], rng: &m
     }
 }
 
-/// Lets ids come again and again, for about so many windows, and records what was let in.
-fn live(machine: &Machine, store: &Store, windows: u32, rng: &mut Rng, history: &mut History) {
-    let end = machine.now() + WINDOW * windows;
+/// Lets ids come again and again, for so long, and records what was let in.
+fn live(machine: &Machine, store: &Store, span: Duration, rng: &mut Rng, history: &mut History) {
+    let end = machine.now() + span;
     while machine.now() < end {
         let millis = [1, 20, 500, 3_000][rng.below(4) as usize];
         machine.clock.advance(Duration::from_micros(rng.below(millis * 1_000)));
@@ -146,7 +146,7 @@ fn a_rebuilt_store_knows_what_the_first_one_knew_to_the_tick() {
         with_seeds(6, |rng| {
             let here = Machine::new(time);
             let (store, mut history) = (here.open(), History::new());
-            live(&here, &store, 4, rng, &mut history);
+            live(&here, &store, WINDOW * 4, rng, &mut history);
             let there = here.other(MemoryDisk::new());
             let mut catch_up = there.catch_up();
             add(&mut catch_up, &history, rng);
@@ -170,11 +170,11 @@ fn a_checkpoint_and_what_was_done_since_are_the_whole_store() {
         with_seeds(6, |rng| {
             let here = Machine::new(time);
             let (store, mut history) = (here.open(), History::new());
-            live(&here, &store, 2, rng, &mut history);
+            live(&here, &store, WINDOW * 2, rng, &mut history);
             let (checkpoint, then) = (here.disk.kill(), here.now());
             // Some of it is read again.
-            let gap = history.len() - rng.below(history.len() as u64 / 2) as usize;
-            live(&here, &store, 1, rng, &mut history);
+            let gap = history.len() - rng.below(history.len() as u64 / 8) as usize;
+            live(&here, &store, WINDOW / 4, rng, &mut history);
             let there = here.other(checkpoint);
             let mut catch_up = there.catch_up();
             assert!(catch_up.needed_since() <= then.max(here.now() - WINDOW));
@@ -200,6 +200,22 @@ fn what_was_done_anew_is_remembered_since_then() {
     assert_eq!(catch_up.add(SOURCE, &past(&history)).unwrap(), 0);
     let store = catch_up.finish(Timestamp::MIN).unwrap();
     assert_remembers(&machine, &store, &history);
+}
+
+#[test]
+fn what_is_told_again_at_the_end_of_its_window_expires_then() {
+    let machine = Machine::new(TimeSource::System);
+    let start = machine.now();
+    // Its tick began a window ago; itself it was done in the window.
+    let (done, now) = (start + TICK / 2, start + WINDOW + TICK / 4);
+    machine.clock.advance(WINDOW + TICK / 4);
+    let mut catch_up = machine.catch_up();
+    let times = [start, done, now, done];
+    assert_eq!(catch_up.add_ids(&["first", "a", "last", "a"], &times).unwrap(), 3);
+    let store = catch_up.finish(Timestamp::MIN).unwrap();
+    assert!(store.contains(&["a"]).unwrap()[0]);
+    machine.clock.advance(TICK);
+    assert!(!store.contains(&["a"]).unwrap()[0]);
 }
 
 #[test]
@@ -231,7 +247,8 @@ fn an_abandoned_one_is_never_taken_for_complete() {
     drop(catch_up);
     for left in [machine, killed, cut] {
         // Nor is it once another has begun, whatever that is told, where it does not reach back.
-        let again = left.other(left.disk.kill()).catch_up();
+        let again = left.other(left.disk.kill());
+        let again = again.builder().future_skew(SECOND).catch_up(DIR).unwrap();
         assert_eq!(again.needed_since(), left.now() - WINDOW);
         let store = again.finish(left.now() - SECOND).unwrap();
         assert_eq!(store.effective_window(), SECOND);
@@ -324,6 +341,9 @@ fn whatever_interrupts_it_leaves_an_incomplete_store_or_the_complete_one() {
                 assert!(history[..known].iter().all(knows), "{about}");
                 assert!(!begun || !store.recovery().created, "{about}");
                 if !begun {
+                    // Nobody has a store that claims to know what it was not told.
+                    let Recovery { created, catch_up_abandoned, .. } = *store.recovery();
+                    assert!(known > 0 || created || catch_up_abandoned, "{about}");
                     continue;
                 }
                 if store.effective_window() == WINDOW {
