@@ -17,6 +17,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::call::PIECE_MAX;
 use super::core::Core;
@@ -175,6 +176,12 @@ impl CatchUp {
             TimeSource::System => known.max(core.clock.believed_wall() - core.window),
             TimeSource::Event => known,
         }
+    }
+
+    /// How long the store remembers an id.
+    #[must_use]
+    pub fn window(&self) -> Duration {
+        self.store.window()
     }
 
     /// The progress of a source when the catch-up began: what was processed below it is known, if nothing

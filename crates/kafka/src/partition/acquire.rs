@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use firstseen::{Past, Store};
+use firstseen::{Past, Store, Timestamp};
 
 use super::{Open, Partition, Shared, State, owned};
 use crate::client::{Client, Committed, Fault, FaultKind};
@@ -313,23 +313,39 @@ impl Wanted<'_> {
             }
         }
         let Some(history) = &mut settings.hooks.history else { return Ok(None) };
-        let mut catch_up = settings.store.clone().catch_up(coming)?;
-        let needed = catch_up.needed_since();
-        let mut add = |done: &[Done]| -> Result<(), BoxError> {
-            let past = done.iter().map(|done| Past {
-                id: done.id.as_slice(),
-                time: done.time,
-                position: done.position,
-            });
-            catch_up.add(self.source, &past.collect::<Vec<_>>())?;
-            Ok(())
-        };
-        let covered = history.read(self.partition, needed, &mut add).map_err(failed)?;
-        if let Some(committed) = said.committed {
-            catch_up.set_progress(self.source, committed.next)?;
+        let builder = &settings.store;
+        // By event time a store is as old as its last message: twice the window is enough if that came within one, and
+        // else it takes all there is.
+        for everything in [false, true] {
+            let mut catch_up = builder.clone().catch_up(coming)?;
+            let twice = Timestamp::now() - catch_up.window() * 2;
+            let needed = match everything {
+                false => catch_up.needed_since().max(twice),
+                true => Timestamp::MIN,
+            };
+            let mut add = |done: &[Done]| -> Result<(), BoxError> {
+                let past = done.iter().map(|done| Past {
+                    id: done.id.as_slice(),
+                    time: done.time,
+                    position: done.position,
+                });
+                catch_up.add(self.source, &past.collect::<Vec<_>>())?;
+                Ok(())
+            };
+            let covered = history.read(self.partition, needed, &mut add).map_err(failed)?;
+            if let Some(committed) = said.committed {
+                catch_up.set_progress(self.source, committed.next)?;
+            }
+            let store = catch_up.finish(covered)?;
+            if store.effective_window() >= store.window() {
+                return Ok(Some(store));
+            }
+            store.close()?;
+            if covered > needed {
+                break;
+            }
         }
-        let store = catch_up.finish(covered)?;
-        Ok((covered <= needed).then_some(store))
+        Ok(None)
     }
 
     /// Lets a store that does not have all go on where the group stands.

@@ -19,8 +19,7 @@ use crate::message::{Header, Headers, Message, TopicPartition};
 /// How many messages one poll takes, so that what else is due is not forgotten.
 const POLL_MESSAGES: usize = 4_096;
 
-/// A consumer on librdkafka. Made by [`KafkaClient::new`], and one of [`subscribe`](KafkaSettings::subscribe) and
-/// [`assign`](KafkaSettings::assign).
+/// A consumer on librdkafka. Made by [`KafkaSettings`].
 pub struct KafkaClient {
     consumer: BaseConsumer<Context>,
     /// Whether partitions are given by hand, and those that are.
@@ -31,7 +30,7 @@ pub struct KafkaClient {
     unanswered: Option<Rebalance>,
 }
 
-/// What can be set of a [`KafkaClient`].
+/// How a [`KafkaClient`] is made: [`subscribe`](KafkaSettings::subscribe) or [`assign`](KafkaSettings::assign) makes it.
 #[derive(Debug, Clone)]
 pub struct KafkaSettings {
     config: ClientConfig,
@@ -48,8 +47,8 @@ const FIXED: &[(&str, &str)] = &[
     ("isolation.level", "read_committed"),
 ];
 
-impl KafkaClient {
-    /// Settings of a member of `group` that finds its brokers by `brokers`, as in `kafka-1:9092,kafka-2:9092`.
+impl KafkaSettings {
+    /// A member of `group` that finds its brokers by `brokers`, as in `kafka-1:9092,kafka-2:9092`.
     ///
     /// Partitions move cooperatively (`cooperative-sticky`) unless `partition.assignment.strategy` says otherwise;
     /// all members of a group must agree.
@@ -67,9 +66,7 @@ impl KafkaClient {
         config.set("reconnect.backoff.max.ms", "1000");
         KafkaSettings { config }
     }
-}
 
-impl KafkaSettings {
     /// Sets something else of librdkafka's.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> KafkaSettings {

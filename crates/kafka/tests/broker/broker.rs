@@ -103,7 +103,7 @@ pub fn read_committed(brokers: &str, topic: &str) -> Vec<String> {
 
 /// Settings of a client whose death is noticed soon.
 pub fn client(brokers: &str, group: &str, strategy: &str) -> KafkaSettings {
-    KafkaClient::new(brokers, group)
+    KafkaSettings::new(brokers, group)
         .set("session.timeout.ms", "6000")
         .set("heartbeat.interval.ms", "500")
         .set("partition.assignment.strategy", strategy)
