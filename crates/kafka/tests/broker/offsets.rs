@@ -45,7 +45,7 @@ fn what_is_committed_comes_back_with_its_metadata() {
     let partition = TopicPartition::new(&*topic, 0);
     let group = fresh("commit");
     let mut client = client(brokers, &group, "cooperative-sticky").subscribe(&[&topic]).unwrap();
-    assert_eq!(assigned(&mut client), [partition.clone()]);
+    assert_eq!(assigned(&mut client), std::slice::from_ref(&partition));
     assert_eq!(client.committed(&partition).unwrap(), None);
     let committed = Committed { next: 7, metadata: "firstseen1 1-00 token-é".into() };
     client.commit(&partition, &committed, true).unwrap();
@@ -63,7 +63,7 @@ fn partitions_by_hand_need_no_group() {
     let partition = TopicPartition::new(&*topic, 1);
     let client = client(brokers, &fresh("hand"), "range");
     let mut client = client.assign(std::slice::from_ref(&partition)).unwrap();
-    assert_eq!(assigned(&mut client), [partition.clone()]);
+    assert_eq!(assigned(&mut client), std::slice::from_ref(&partition));
     client.read_from(&partition, 4).unwrap();
     poll_until(&mut client, "messages", |_, kept, _| kept.len() == 6);
     let committed = Committed { next: 10, metadata: String::new() };
@@ -72,7 +72,7 @@ fn partitions_by_hand_need_no_group() {
     client.leave().unwrap();
     poll_until(&mut client, "the revocation", |client, _, change| match change {
         Some(Rebalance::Revoked(names)) => {
-            assert_eq!(names, [partition.clone()]);
+            assert_eq!(names, std::slice::from_ref(&partition));
             client.give_up(&names).unwrap();
             true
         }
@@ -88,12 +88,12 @@ fn who_was_taken_for_dead_cannot_commit() {
     let group = fresh("zombie");
     let settings = client(brokers, &group, "range").set("max.poll.interval.ms", "6000");
     let mut zombie = settings.clone().subscribe(&[&topic]).unwrap();
-    assert_eq!(assigned(&mut zombie), [partition.clone()]);
+    assert_eq!(assigned(&mut zombie), std::slice::from_ref(&partition));
     let mine = Committed { next: 1, metadata: "first owner".into() };
     zombie.commit(&partition, &mine, true).unwrap();
     // It polls no more. The heir is told once the group has lost its patience.
     let mut heir = settings.subscribe(&[&topic]).unwrap();
-    assert_eq!(assigned(&mut heir), [partition.clone()]);
+    assert_eq!(assigned(&mut heir), std::slice::from_ref(&partition));
     let theirs = Committed { next: 5, metadata: "second owner".into() };
     heir.commit(&partition, &theirs, true).unwrap();
     let refused = zombie.commit(&partition, &mine, true).unwrap_err();

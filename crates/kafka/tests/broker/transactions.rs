@@ -25,7 +25,7 @@ fn records_and_offset_are_committed_together_or_not_at_all() {
     let partition = TopicPartition::new(&*input, 0);
     let group = fresh("transact");
     let mut client = client(brokers, &group, "cooperative-sticky").subscribe(&[&input]).unwrap();
-    assert_eq!(assigned(&mut client), [partition.clone()]);
+    assert_eq!(assigned(&mut client), std::slice::from_ref(&partition));
     let mut producers = KafkaProducers::new(brokers, &group);
     let mut producer = producers.open(&partition).unwrap();
     producer.init().unwrap();
@@ -76,11 +76,11 @@ fn offsets_of_one_who_left_are_refused() {
     let group = fresh("left");
     let settings = client(brokers, &group, "range");
     let mut first = settings.clone().subscribe(&[&input]).unwrap();
-    assert_eq!(assigned(&mut first), [partition.clone()]);
+    assert_eq!(assigned(&mut first), std::slice::from_ref(&partition));
     let stale = first.group().unwrap();
     drop(first);
     let mut second = settings.subscribe(&[&input]).unwrap();
-    assert_eq!(assigned(&mut second), [partition.clone()]);
+    assert_eq!(assigned(&mut second), std::slice::from_ref(&partition));
     let mut producer = KafkaProducers::new(brokers, &group).open(&partition).unwrap();
     producer.init().unwrap();
     producer.begin().unwrap();
