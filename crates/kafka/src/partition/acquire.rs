@@ -1,6 +1,6 @@
 //! From a partition that was assigned to one that is read.
 //!
-//! 1. Ask the group who had it last.
+//! 1. End what its last owner may have left open elsewhere; then ask the group who that was.
 //! 2. Open its store. It may be open elsewhere still: then wait.
 //! 3. If the store does not have all that was done: fetch the one that was shipped, add what a history knows,
 //!    or do as [`OnIncomplete`] says.
@@ -109,6 +109,7 @@ impl Partition {
                 Err(fault.into())
             }
             Err(stopped) => {
+                shared.work.let_go(&self.name);
                 self.wait_for(stopped, shared.settings);
                 Ok(())
             }
@@ -142,7 +143,7 @@ impl Partition {
         &mut self,
         shared: &mut Shared<'_, C, W>,
     ) -> Result<Open, Stopped> {
-        let committed = shared.client.committed(&self.name)?;
+        let committed = self.ask_group(shared)?;
         let parsed = committed.as_ref().and_then(|found| Tenure::parse(&found.metadata));
         let group = parsed.map(|(tenure, _)| tenure);
         let said = GroupSays { committed: committed.as_ref(), tenure: group.as_ref() };
@@ -175,6 +176,23 @@ impl Partition {
         committed.map_err(Stopped::Work)?;
         shared.client.read_from(&self.name, next)?;
         Ok(open)
+    }
+
+    /// What the group has committed. What a dead owner left open over it would keep the answer back.
+    fn ask_group<C: Client, W: Work<C>>(
+        &self,
+        shared: &mut Shared<'_, C, W>,
+    ) -> Result<Option<Committed>, Stopped> {
+        let new = matches!(self.state, State::Acquiring { why: Why::New, .. });
+        if new {
+            shared.work.take_over(&self.name).map_err(Stopped::Work)?;
+        }
+        let asked = shared.client.committed(&self.name);
+        if !new && matches!(&asked, Err(fault) if fault.kind == FaultKind::Transient) {
+            shared.work.take_over(&self.name).map_err(Stopped::Work)?;
+            return Ok(shared.client.committed(&self.name)?);
+        }
+        Ok(asked?)
     }
 
     /// The offset from which the partition is read, once it is known that it is there.

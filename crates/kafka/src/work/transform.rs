@@ -76,10 +76,18 @@ where
     P::Producer: Producer<Group = C::Group>,
     F: FnMut(&Message<'_>, &mut Step<'_>, &mut Outputs<'_>) -> Result<(), BoxError>,
 {
-    fn settle(&mut self, owned: &mut Owned<'_, C>) -> Result<(), WorkError> {
-        self.open.remove(owned.partition);
-        let mut producer = self.producers.open(owned.partition)?;
+    fn take_over(&mut self, partition: &TopicPartition) -> Result<(), WorkError> {
+        self.open.remove(partition);
+        let mut producer = self.producers.open(partition)?;
         producer.init()?;
+        self.open.insert(partition.clone(), producer);
+        Ok(())
+    }
+
+    fn settle(&mut self, owned: &mut Owned<'_, C>) -> Result<(), WorkError> {
+        if !self.open.contains_key(owned.partition) {
+            Work::<C>::take_over(self, owned.partition)?;
+        }
         // From here on nothing of an earlier producer can be committed any more.
         let committed = owned.client.committed(owned.partition)?;
         let committed = committed.as_ref().and_then(|found| Tenure::parse(&found.metadata));
@@ -89,7 +97,6 @@ where
             tracing::info!(partition = %owned.partition, token, done, "settled what was in doubt");
             if done { prepared.commit()? } else { prepared.abort()? }
         }
-        self.open.insert(owned.partition.clone(), producer);
         Ok(())
     }
 
