@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Inbox, Rebalance};
+use crate::client::{Client, Fault, FaultKind, Inbox, Rebalance};
 use crate::error::Result;
 use crate::message::{Message, TopicPartition};
 use crate::metrics::Metrics;
@@ -99,7 +99,7 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
         match self.client.poll(timeout, &mut inbox) {
             Ok(Some(change)) => self.rebalance(change)?,
             Ok(None) => {}
-            Err(fault) if fault.kind == crate::client::FaultKind::Transient => {
+            Err(fault) if fault.kind == FaultKind::Transient => {
                 tracing::warn!(%fault, "polling failed");
             }
             Err(fault) => return Err(fault.into()),
@@ -117,12 +117,14 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
     /// As [`Consumer::run`].
     pub fn shut_down(&mut self) -> Result<()> {
         self.for_each(|partition, shared| partition.process_now(shared))?;
-        self.client.leave()?;
+        again(|| self.client.leave())?;
         let started = Instant::now();
         while !self.partitions.is_empty() && started.elapsed() < LEAVING_MOST {
             let mut nobody = Sorting { partitions: &mut [], settings: &self.settings, last: 0 };
-            if let Some(change) = self.client.poll(POLL_MOST, &mut nobody)? {
-                self.rebalance(change)?;
+            match self.client.poll(POLL_MOST, &mut nobody) {
+                Ok(Some(change)) => self.rebalance(change)?,
+                Err(fault) if fault.kind != FaultKind::Transient => return Err(fault.into()),
+                Ok(None) | Err(_) => {}
             }
         }
         // A group that does not answer learns of it when the client is gone.
@@ -175,7 +177,7 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
             Rebalance::Assigned(names) => {
                 tracing::info!(partitions = ?names, "assigned");
                 self.totals.assigned += names.len() as u64;
-                self.client.accept(&names)?;
+                again(|| self.client.accept(&names))?;
                 let known = |name: &TopicPartition| self.partitions.iter().any(|p| p.name == *name);
                 let new: Vec<Partition> =
                     names.into_iter().filter(|name| !known(name)).map(Partition::new).collect();
@@ -186,14 +188,14 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
                 self.totals.revoked += names.len() as u64;
                 let gone = self.take(&names);
                 self.let_go(gone, true);
-                self.client.give_up(&names)?;
+                again(|| self.client.give_up(&names))?;
             }
             Rebalance::Lost(names) => {
                 tracing::warn!(partitions = ?names, "lost");
                 self.totals.lost += names.len() as u64;
                 let gone = self.take(&names);
                 self.let_go(gone, false);
-                self.client.give_up(&names)?;
+                again(|| self.client.give_up(&names))?;
             }
         }
         Ok(())
@@ -234,6 +236,22 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
 
 /// How long leaving the group may take.
 const LEAVING_MOST: Duration = Duration::from_secs(10);
+
+/// How often a call about the assignment is made, which nothing can go on without.
+const TRIES: u32 = 5;
+
+/// Makes a call until it is done, or fails in a way that does not pass.
+fn again(mut call: impl FnMut() -> Result<(), Fault>) -> Result<(), Fault> {
+    for _ in 1..TRIES {
+        match call() {
+            Err(fault) if fault.kind == FaultKind::Transient => {
+                tracing::warn!(%fault, "the assignment is not done yet");
+            }
+            done => return done,
+        }
+    }
+    call()
+}
 
 /// Gives messages to their partitions. Most come from the partition of the one before.
 struct Sorting<'a> {

@@ -1,7 +1,7 @@
 //! From a partition that was assigned to one that is read.
 //!
-//! 1. Take over whatever an earlier owner could still work through, then ask the group who had it last.
-//! 2. Open its store. It may be open elsewhere still: then wait.
+//! 1. Open its store, if there is one. It may be open elsewhere still: then wait.
+//! 2. End what its last owner may have left open elsewhere; then ask the group who that was.
 //! 3. If the store does not have all that was done: fetch the one that was shipped, add what a history knows,
 //!    or do as [`OnIncomplete`] says.
 //! 4. Settle what was left in doubt between the store and another system.
@@ -109,6 +109,7 @@ impl Partition {
                 Err(fault.into())
             }
             Err(stopped) => {
+                shared.work.let_go(&self.name);
                 self.wait_for(stopped, shared.settings);
                 Ok(())
             }
@@ -142,6 +143,7 @@ impl Partition {
         &mut self,
         shared: &mut Shared<'_, C, W>,
     ) -> Result<Open, Stopped> {
+        let own = open_own(shared.settings, &self.name)?;
         shared.work.take_over(&self.name).map_err(Stopped::Work)?;
         let committed = shared.client.committed(&self.name)?;
         let parsed = committed.as_ref().and_then(|found| Tenure::parse(&found.metadata));
@@ -152,7 +154,7 @@ impl Partition {
             source: &self.source,
             all_in_store: shared.work.is_all_in_store(),
         };
-        let store = wanted.find(shared.settings, &said)?;
+        let store = wanted.find(shared.settings, &said, own)?;
         let kept = Kept::read(&store)?;
         let tenure = Tenure::after(group.as_ref(), kept.as_ref());
         let tenure = tenure.map_err(|source| Error::Folder {
@@ -237,6 +239,15 @@ impl GroupSays<'_> {
     }
 }
 
+/// The store that is in the partition's folder, whatever it is worth.
+fn open_own(settings: &Settings, partition: &TopicPartition) -> Result<Option<Store>, Stopped> {
+    let folder = settings.folder_of(partition);
+    Ok(match folder.exists() {
+        true => Some(settings.store.clone().open(&folder)?),
+        false => None,
+    })
+}
+
 /// The store that is looked for.
 struct Wanted<'a> {
     partition: &'a TopicPartition,
@@ -247,12 +258,13 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// Finds or makes a store that has all that was done.
-    fn find(&self, settings: &mut Settings, said: &GroupSays<'_>) -> Result<Store, Stopped> {
+    fn find(
+        &self,
+        settings: &mut Settings,
+        said: &GroupSays<'_>,
+        own: Option<Store>,
+    ) -> Result<Store, Stopped> {
         let folder = settings.folder_of(self.partition);
-        let own = match folder.exists() {
-            true => Some(settings.store.clone().open(&folder)?),
-            false => None,
-        };
         if said.standing(own.as_ref())? != Standing::Stale {
             return Ok(own.map_or_else(|| settings.store.clone().open(&folder), Ok)?);
         }

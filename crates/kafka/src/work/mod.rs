@@ -28,12 +28,12 @@ pub use transform::{Producers, Transform};
 
 /// A way of working. The four that there are do; it is open for others.
 pub trait Work<C: Client> {
-    /// Makes sure that an earlier owner of the partition can do nothing any more through what this way uses.
-    /// Called first, before anything is asked of it.
+    /// Ends what an earlier owner has open elsewhere and may never end, for it may be dead. Called as soon as the
+    /// partition is assigned: what the group says of it is final only then.
     ///
     /// # Errors
     ///
-    /// It is called again later.
+    /// As [`Work::settle`].
     fn take_over(&mut self, partition: &TopicPartition) -> Result<(), WorkError> {
         let _ = partition;
         Ok(())
@@ -54,7 +54,7 @@ pub trait Work<C: Client> {
     /// On every error the messages that were not committed come again.
     fn work(&mut self, owned: &mut Owned<'_, C>, claimed: Claimed<'_>) -> Result<(), WorkError>;
 
-    /// Lets go of what it holds for a partition that is somebody else's from now on.
+    /// Lets go of what it holds for a partition: it is somebody else's from now on, or acquired anew.
     fn let_go(&mut self, partition: &TopicPartition) {
         let _ = partition;
     }

@@ -204,7 +204,11 @@ where
             Ok(()) => break,
             Err(fault) if fault.kind == FaultKind::Transient && tries < COMMIT_TRIES => {}
             Err(fault) if fault.kind == FaultKind::Abortable => {
-                return Err(nothing(abort(producer, fault)));
+                // Only what was aborted was certainly not committed.
+                return Err(match producer.abort() {
+                    Ok(()) => (fault, Outcome::Nothing),
+                    Err(worse) => (worse, Outcome::Unknown),
+                });
             }
             Err(fault) => return Err((fault, Outcome::Unknown)),
         }
