@@ -277,7 +277,7 @@ pub use key::Fingerprint;
 pub use run::ReadMode;
 pub use store::{
     Builder, Claim, ClaimBuilder, ClockCheck, Fresh, Prepared, ProcessError, Processed, Record,
-    Recovery, Resolution, Settlement, Stats, Step, Store,
+    Recovery, Resolution, SetBuilder, SetStats, Settlement, Stats, Step, Store, StoreSet,
 };
 pub use time::{Clock, SystemClock, Timestamp};
 pub use verdict::{InFlight, Verdict};
