@@ -1,4 +1,4 @@
-//! What all handles of a store, and its upkeep thread, share.
+//! What all handles of a store, and the threads that care for it, share.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -272,7 +272,7 @@ impl Builder {
         self
     }
 
-    /// Whether upkeep runs on a thread of its own, or only when a call needs it or asks for it.
+    /// Whether upkeep runs on a thread of the background, or only when a call needs it or asks for it.
     #[cfg(any(test, feature = "testing"))]
     #[doc(hidden)]
     #[must_use]

@@ -27,8 +27,8 @@ const THREADS_MAX: usize = 64;
 ///   When a store joins, the shares of the others shrink, and they give back in the background what they
 ///   have beyond: the table is sealed and replaced by a smaller one, the filter is rebuilt into a smaller one.
 ///   Until they have, the set may take more than its budget. When a store is closed, shares grow, and tables
-///   and filters with them as they are replaced anyway. A share of less than 32 MiB is exceeded by 8 MiB
-///   while two tables wait to be sealed, the smallest of 4 MiB each.
+///   and filters with them as they are replaced anyway. A share of less than 32 MiB is exceeded by up to
+///   8 MiB while two tables wait to be sealed, for the smallest table has 4 MiB.
 /// * **Threads.** Each does one step of one store at a time, and stores have their turns; one whose callers
 ///   wait for a seal comes first. One more thread keeps to the intervals of
 ///   [`Durability::Interval`](crate::Durability::Interval), once a store has such.
@@ -83,8 +83,8 @@ pub struct SetStats {
     pub stores: u64,
     /// Memory for tables and window filters of all stores, in bytes.
     pub memory_budget: u64,
-    /// What they take, in bytes. Above the budget only until stores have given back what they had beyond
-    /// their share.
+    /// What they take, in bytes, a filter that is being rebuilt not counted twice. Above the budget only until
+    /// stores have given back what they had beyond their share.
     pub memory: u64,
     /// Background threads that run.
     pub threads: u64,

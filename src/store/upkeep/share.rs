@@ -85,3 +85,99 @@ impl Upkeep {
         Ok(())
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::store::{Store, StoreSet};
+    use crate::testing::MemoryDisk;
+
+    const MIB: u64 = 1 << 20;
+
+    fn set() -> StoreSet {
+        StoreSet::builder().memory_budget(128 * MIB).build().unwrap()
+    }
+
+    /// Without threads: nothing is done but by the test.
+    fn open(set: &StoreSet, disk: &MemoryDisk) -> Store {
+        let builder = Store::builder().set(set).expected_ids(1 << 26).background(false);
+        builder.storage(Arc::new(disk.clone())).open("/s").unwrap()
+    }
+
+    fn ids(numbers: std::ops::Range<u64>) -> Vec<[u8; 8]> {
+        numbers.map(u64::to_le_bytes).collect()
+    }
+
+    /// Tables and filter, in MiB.
+    fn memory(store: &Store) -> (u64, u64) {
+        let stats = store.stats();
+        (stats.table_memory / MIB, stats.filter_memory / MIB)
+    }
+
+    fn assert_exact(store: &Store, ids: &[[u8; 8]], absent: &[[u8; 8]]) {
+        let before = store.stats().filter_negatives;
+        assert!(store.contains(ids).unwrap().into_iter().all(|known| known));
+        assert!(!store.contains(absent).unwrap().into_iter().any(|known| known));
+        let negatives = store.stats().filter_negatives - before;
+        assert!(negatives > absent.len() as u64 / 2, "{negatives} answers of the filter");
+    }
+
+    #[test]
+    fn what_is_beyond_the_share_is_given_back_and_grows_again() {
+        let set = set();
+        let store = open(&set, &MemoryDisk::new());
+        store.check_and_insert(&ids(0..5_000)).unwrap();
+        store.seal().unwrap();
+        store.check_and_insert(&ids(5_000..6_000)).unwrap();
+        assert_eq!(memory(&store), (32, 64), "an active table, a spare one, a filter");
+        let others: Vec<_> = (1..8).map(|_| open(&set, &MemoryDisk::new())).collect();
+        assert_eq!(memory(&store), (32, 64), "nothing is taken away");
+        store.check_and_insert(&ids(6_000..7_000)).unwrap();
+        store.compact().unwrap();
+        assert_eq!(memory(&store), (4, 8), "no spare table of another size is kept");
+        assert_exact(&store, &ids(0..7_000), &ids(7_000..9_000));
+        drop(others);
+        store.check_and_insert(&ids(7_000..8_000)).unwrap();
+        store.compact().unwrap();
+        assert_eq!(memory(&store), (16, 64));
+        assert_exact(&store, &ids(0..8_000), &ids(8_000..10_000));
+    }
+
+    #[test]
+    fn an_idle_store_gives_back_too() {
+        let set = set();
+        let store = open(&set, &MemoryDisk::new());
+        let _others: Vec<_> = (1..8).map(|_| open(&set, &MemoryDisk::new())).collect();
+        store.core().hold_upkeep().run_dry(store.core()).unwrap();
+        assert_eq!(memory(&store), (4, 8));
+        assert_eq!(store.stats().sealed, 0, "there was nothing to seal");
+    }
+
+    /// The filter that is built at opening is given up for a smaller one, and for a larger one half-way.
+    #[test]
+    fn a_share_may_change_while_the_filter_is_rebuilt() {
+        let (set, disk) = (set(), MemoryDisk::new());
+        let store = open(&set, &disk);
+        store.check_and_insert(&ids(0..5_000)).unwrap();
+        store.close().unwrap();
+        let store = open(&set, &disk);
+        store.seal().unwrap();
+        let mut others: Vec<_> = (1..8).map(|_| open(&set, &MemoryDisk::new())).collect();
+        let core = store.core();
+        for share in [8, 2, 6, 1] {
+            others.resize_with(share - 1, || open(&set, &MemoryDisk::new()));
+            core.hold_upkeep().refresh_step(core).unwrap();
+            // What is sealed meanwhile goes into both.
+            let at = 10_000 + share as u64 * 100;
+            store.check_and_insert(&ids(at..at + 50)).unwrap();
+            store.seal().unwrap();
+        }
+        others.resize_with(7, || open(&set, &MemoryDisk::new()));
+        store.compact().unwrap();
+        assert_eq!(memory(&store), (4, 8));
+        let late = [8, 2, 6, 1].map(|share| 10_000 + share * 100);
+        let known: Vec<_> = late.into_iter().flat_map(|at| ids(at..at + 50)).collect();
+        assert_exact(&store, &[ids(0..5_000), known].concat(), &ids(20_000..22_000));
+    }
+}

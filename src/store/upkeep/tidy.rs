@@ -32,7 +32,7 @@ impl Upkeep {
         }
     }
 
-    fn refresh_step(&mut self, core: &Core) -> Result<bool> {
+    pub(super) fn refresh_step(&mut self, core: &Core) -> Result<bool> {
         self.plan_refresh(core)?;
         let Some(refresh) = &mut self.refresh else {
             return Ok(false);
