@@ -394,10 +394,12 @@ fn a_hundred_stores_have_the_threads_of_their_set() {
         small(&set).durability(durability).storage(disk).open(format!("/{n}")).unwrap()
     };
     let mut stores: Vec<Store> = (0..99).map(|n| open(n, Durability::Buffered)).collect();
-    assert_eq!(threads("firstseen-upkee"), 2);
+    // A thread takes its name when it first runs.
+    wait_until("a name for each", || threads("firstseen-upkee") == 2);
     assert_eq!(threads("firstseen-"), 2);
     stores.push(open(99, Durability::Interval(Duration::from_millis(50))));
-    assert_eq!((threads("firstseen-upkee"), threads("firstseen-sync")), (2, 1));
+    wait_until("one more", || threads("firstseen-sync") == 1);
+    assert_eq!(threads("firstseen-"), 3);
     assert_eq!((set.stores(), set.stats().threads), (100, 3));
     // All close at once, from several threads. The last store ends the set's threads, for no handle is left.
     drop(set);
@@ -407,5 +409,5 @@ fn a_hundred_stores_have_the_threads_of_their_set() {
             scope.spawn(move || chunk.into_iter().for_each(|store| store.close().unwrap()));
         }
     });
-    assert_eq!(threads("firstseen-"), 0);
+    wait_until("the end of all threads", || threads("firstseen-") == 0);
 }

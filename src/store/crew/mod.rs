@@ -175,8 +175,7 @@ impl<M: Member> Seat<M> {
     pub(crate) fn leave(&self) {
         let me = std::thread::current().id();
         let mut state = lock(&self.line.state);
-        loop {
-            let Some(entry) = state.members.get_mut(&self.number) else { break };
+        while let Some(entry) = state.members.get_mut(&self.number) {
             entry.leaving = true;
             if !matches!(entry.at, At::Step(thread, _) if thread != me) {
                 break;
