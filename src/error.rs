@@ -98,6 +98,20 @@ pub enum Error {
         holder: Option<u32>,
     },
 
+    /// A set of stores has no memory for one more. Nothing was opened.
+    #[error(
+        "the set is full: its memory budget of {budget} bytes is enough for {stores} stores of at least \
+         {each} bytes; close one of its stores, or build the set with a larger memory_budget"
+    )]
+    SetFull {
+        /// How many stores fit.
+        stores: u64,
+        /// The least that each takes, in bytes.
+        each: u64,
+        /// The memory budget of the set, in bytes.
+        budget: u64,
+    },
+
     /// An option is out of its range, or contradicts what the store was created with.
     #[error("option {option}: {reason}")]
     InvalidOption {
@@ -213,6 +227,7 @@ impl Error {
             self,
             Error::DiskFull { .. }
                 | Error::Locked { .. }
+                | Error::SetFull { .. }
                 | Error::Refused(Refusal::Locked { .. } | Refusal::SourceLocked { .. })
         )
     }

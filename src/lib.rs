@@ -57,6 +57,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A consumer that has one store for each partition opens them in a [`StoreSet`]: they share one memory budget and
+//! a few background threads, however many there are.
+//!
 //! # Exactly once
 //!
 //! `check_and_insert` marks an id *before* you have done its work. If you die in between, or the work
@@ -223,7 +226,8 @@
 //! | an outcome; a commit in all | 1 MiB; 16 MiB |
 //! | ids told to be forgotten | 1,048,576 inside a window |
 //! | [`Builder::memory_budget`] | at least 16 MiB, default 512 MiB; for tables and the window filter |
-//! | memory beside it | 0.03 bytes an id in runs; 1.3 with [`ReadMode::Positioned`]; while the filter grows, the old one |
+//! | [`StoreSet`] | at least 16 MiB for each store that is open, default 512 MiB in all; 1 to 64 threads, default 2 |
+//! | memory beside it | 0.03 bytes an id in runs; 1.3 with [`ReadMode::Positioned`]; while the filter is rebuilt into another size, the old one |
 //! | disk | about 16 bytes an id in runs, and the log of the ids since the last seal |
 //! | [`Builder::max_bytes`] | at least 32 MiB, default none |
 //!
@@ -279,7 +283,8 @@ pub use key::Fingerprint;
 pub use run::ReadMode;
 pub use store::{
     Builder, CatchUp, Claim, ClaimBuilder, ClockCheck, Fresh, Past, Prepared, ProcessError,
-    Processed, Record, Recovery, Resolution, Settlement, Stats, Step, Store,
+    Processed, Record, Recovery, Resolution, SetBuilder, SetStats, Settlement, Stats, Step, Store,
+    StoreSet,
 };
 pub use time::{Clock, SystemClock, Timestamp};
 pub use verdict::{InFlight, Verdict};

@@ -46,6 +46,11 @@ impl Layout {
         Layout { bucket_bits }
     }
 
+    /// Bits of a bucket number.
+    pub(crate) fn bucket_bits(self) -> u32 {
+        self.bucket_bits
+    }
+
     /// How many home buckets there are. Models have the first one only.
     pub(crate) fn homes(self) -> usize {
         if cfg!(loom) { 1 } else { 1 << self.bucket_bits }

@@ -79,6 +79,11 @@ impl Table {
         (BUCKET_WORDS * size_of::<u64>()) << bucket_bits
     }
 
+    /// Bits of a bucket number in this table.
+    pub(crate) fn bucket_bits(&self) -> u32 {
+        self.layout.bucket_bits()
+    }
+
     /// Bytes of memory that this table takes.
     pub(crate) fn memory(&self) -> usize {
         self.words.bytes()

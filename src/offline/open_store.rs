@@ -11,8 +11,7 @@ use crate::error::Result;
 use crate::log::Need;
 use crate::store::Store;
 use crate::store::core::Core;
-use crate::store::upkeep::Upkeep;
-use crate::sync::{MutexGuard, lock};
+use crate::store::pool::Holding;
 
 impl Store {
     /// Makes a copy of the store, in the folder `dest`, that can be opened; calls go on meanwhile, but with
@@ -82,11 +81,11 @@ impl Store {
 impl Core {
     /// What cannot be read beside its owner, with upkeep stopped for as long as it is held; `None` if it
     /// can be.
-    fn snapshot(&self) -> Result<Option<(Snapshot, MutexGuard<'_, Upkeep>)>> {
+    fn snapshot(&self) -> Result<Option<(Snapshot, Holding<'_>)>> {
         if self.vault.is_in_files() {
             return Ok(None);
         }
-        let upkeep = lock(&self.upkeep);
+        let upkeep = self.hold_upkeep();
         self.check_usable()?;
         let snapshot = snapshot_through(Some(&*self.vault), &*self.options.storage, &self.dir)?;
         snapshot.check_complete()?;

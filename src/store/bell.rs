@@ -1,49 +1,58 @@
-//! How callers and the upkeep thread wake each other.
+//! How callers and upkeep wake each other.
 
-use std::time::Duration;
-
+use super::crew::{Call, Seat};
+use super::pool::Upkeeping;
 use crate::error::Error;
-use crate::sync::{Condvar, Mutex, lock};
+use crate::sync::{Condvar, Mutex, OnceLock, lock};
 
 /// See the module documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
+    /// Who hears it; nobody where upkeep runs on no thread.
+    seat: OnceLock<Seat<Upkeeping>>,
     state: Mutex<State>,
-    rung: Condvar,
     progressed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    rung: bool,
     stop: bool,
     rounds: u64,
     failure: Option<Error>,
 }
 
 impl Bell {
-    /// Tells the upkeep thread that there is something to do.
-    pub(crate) fn ring(&self) {
-        lock(&self.state).rung = true;
-        self.rung.notify_one();
+    /// From now on those hear it who have the store at `seat`.
+    pub(crate) fn connect(&self, seat: Seat<Upkeeping>) {
+        let seat = self.seat.get_or_init(|| seat);
+        seat.ring(Call::Rung);
     }
 
-    /// Tells the upkeep thread to end.
+    /// Nobody hears it from now on, and upkeep's step in progress is over.
+    pub(crate) fn disconnect(&self) {
+        if let Some(seat) = self.seat.get() {
+            seat.leave();
+        }
+    }
+
+    /// Tells upkeep that there is something to do.
+    pub(crate) fn ring(&self) {
+        if let Some(seat) = self.seat.get() {
+            seat.ring(Call::Rung);
+        }
+    }
+
+    /// Like [`Bell::ring`], where somebody may wait for it.
+    pub(crate) fn ring_urgently(&self) {
+        if let Some(seat) = self.seat.get() {
+            seat.ring(Call::Asked);
+        }
+    }
+
+    /// Tells those who wait that upkeep will do nothing more.
     pub(crate) fn stop(&self) {
         lock(&self.state).stop = true;
-        self.rung.notify_one();
         self.progressed.notify_all();
-    }
-
-    /// Waits until the bell is rung or `timeout` has passed. `false` when it is time to end.
-    pub(crate) fn wait_for_work(&self, timeout: Duration) -> bool {
-        let mut state = lock(&self.state);
-        if !state.rung && !state.stop && !timeout.is_zero() {
-            let waited = self.rung.wait_timeout(state, timeout);
-            state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
-        }
-        state.rung = false;
-        !state.stop
     }
 
     /// Tells those who wait that upkeep did something, or failed at it.
@@ -54,13 +63,15 @@ impl Bell {
         self.progressed.notify_all();
     }
 
-    /// Forgets an earlier failure and rings; returns the round from which on to wait.
+    /// Forgets an earlier failure and rings, for one who waits; returns the round from which on to wait.
     pub(crate) fn ask(&self) -> u64 {
-        let mut state = lock(&self.state);
-        state.failure = None;
-        state.rung = true;
-        self.rung.notify_one();
-        state.rounds
+        let rounds = {
+            let mut state = lock(&self.state);
+            state.failure = None;
+            state.rounds
+        };
+        self.ring_urgently();
+        rounds
     }
 
     /// Waits until upkeep has done something since `round`; returns the round, or why it failed.

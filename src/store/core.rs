@@ -1,10 +1,11 @@
-//! What all handles of a store, and its upkeep thread, share.
+//! What all handles of a store, and the threads that care for it, share.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::bell::Bell;
+use super::budget::{Budget, Sizes};
 use super::catch_up::Begun;
 use super::counters::Counters;
 use super::open::Recovery;
@@ -33,6 +34,8 @@ pub(crate) struct Core {
     pub(crate) dir: PathBuf,
     pub(crate) store: StoreId,
     pub(crate) options: Options,
+    /// Of its tables and its filter.
+    pub(crate) budget: std::sync::Arc<Budget>,
     /// Where segments and runs are kept.
     pub(crate) vault: std::sync::Arc<dyn Vault>,
     pub(crate) identity: Identity,
@@ -61,8 +64,6 @@ pub(crate) struct Core {
     pub(crate) spare: Mutex<Option<Table>>,
     pub(crate) upkeep: Mutex<Upkeep>,
     pub(crate) bell: Bell,
-    /// For the thread that keeps to the sync interval.
-    pub(crate) sync_bell: Bell,
     pub(crate) counters: Counters,
     pub(crate) closed: AtomicBool,
     pub(crate) recovery: Recovery,
@@ -162,42 +163,9 @@ impl Core {
         }
     }
 
-    /// Bits of a bucket number in an active table: what `active_ids` needs, or else what an eighth
-    /// of the memory budget holds.
-    pub(crate) fn bucket_bits(options: &Options) -> u32 {
-        use crate::index::{BUCKET_BITS_MAX, BUCKET_BITS_MIN};
-        let sizes = BUCKET_BITS_MIN..=BUCKET_BITS_MAX;
-        let chosen = match options.active_ids {
-            Some(ids) => sizes.clone().find(|&bits| Table::capacity(bits) >= ids),
-            None => {
-                let budget = usize::try_from(options.memory_budget / 8).unwrap_or(usize::MAX);
-                sizes.clone().take_while(|&bits| Table::bytes(bits) <= budget).last()
-            }
-        };
-        chosen.unwrap_or(if options.active_ids.is_some() { *sizes.end() } else { *sizes.start() })
-    }
-
-    /// How much log an active table may have before it is frozen though there is room for ids: small
-    /// calls and what transactions bring take more of the log than of the table.
-    pub(crate) fn log_limit(options: &Options) -> u64 {
-        let ids = Core::table_limit(options) as u64;
-        match options.max_bytes {
-            Some(most) => (2 << 20) + ids * 56 + most / 32,
-            None => (64 << 20) + ids * 128,
-        }
-    }
-
-    /// How many bytes of values an active table may have before it is frozen.
-    pub(crate) fn values_limit(options: &Options) -> usize {
-        usize::try_from(options.memory_budget / 16).unwrap_or(usize::MAX)
-    }
-
-    /// How many ids an active table takes.
-    pub(crate) fn table_limit(options: &Options) -> usize {
-        let capacity = Table::capacity(Core::bucket_bits(options));
-        // With a cap on disk space, a table's log and run must fit many times.
-        let capped = options.max_bytes.map_or(usize::MAX, |bytes| (bytes / 16 / 48) as usize);
-        capacity.min(options.active_ids.unwrap_or(usize::MAX)).min(capped)
+    /// How large what is made now is to be.
+    pub(crate) fn sizes(&self) -> Sizes {
+        Sizes::new(&self.options, &self.budget)
     }
 }
 

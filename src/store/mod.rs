@@ -8,7 +8,10 @@
 //! | `catch_up` | what was done elsewhere, told to a store that missed it |
 //! | `transaction` | claims, and what is committed with their ids |
 //! | `rotation` | making room: log space, a fresh table, the next generation |
-//! | `upkeep`, `worker` | seal, expire, merge, refresh, and the thread that does them |
+//! | `running` | an open store, up to its closing |
+//! | `upkeep` | seal, expire, merge, refresh, and keeping to the share of memory |
+//! | `pool`, `crew` | the threads that do them |
+//! | `set`, `budget` | stores that share threads and memory; the sizes that follow from a share |
 //! | `layout` | what a folder holds, read as it stands |
 //! | `state_file` | the state on disk, and the room that is set aside for it |
 //! | `catalog` | how a change of the live files becomes durable |
@@ -17,37 +20,41 @@
 //! | `core`, `bell`, `counters`, `stats`, `metrics` | what they share, and what is told of it |
 
 mod bell;
+mod budget;
 mod call;
 pub(crate) mod catalog;
 mod catch_up;
 pub(crate) mod chain;
 pub(crate) mod core;
 mod counters;
+mod crew;
 mod forget;
 pub(crate) mod layout;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod open;
 pub(crate) mod options;
+pub(crate) mod pool;
 mod recover;
 mod rotation;
+mod running;
+mod set;
 mod state_file;
 mod stats;
 pub(crate) mod transaction;
 pub(crate) mod upkeep;
 #[cfg(test)]
 mod values_tests;
-mod worker;
 
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::budget::Budget;
 use self::options::Options;
 use crate::error::{Error, Result};
 use crate::log::Need;
-use crate::sync::lock;
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
 
@@ -55,12 +62,13 @@ use self::call::{Call, Moments, Scratch};
 pub use self::catch_up::{CatchUp, Past};
 pub use self::open::{ClockCheck, Recovery};
 pub use self::options::Builder;
+use self::running::Running;
+pub use self::set::{SetBuilder, SetStats, StoreSet};
 pub use self::stats::Stats;
 pub use self::transaction::{
     Claim, ClaimBuilder, Fresh, Prepared, ProcessError, Processed, Record, Resolution, Settlement,
     Step,
 };
-use self::worker::Running;
 
 thread_local! {
     /// Memory for this thread's calls, so that a call allocates nothing once it is warm.
@@ -121,7 +129,15 @@ impl Store {
     }
 
     pub(crate) fn open_with(dir: &Path, options: Options) -> Result<Store> {
-        Ok(Store { running: Arc::new(Running::start(core::Core::open(dir, options)?)?) })
+        let mut options = options;
+        // Kept while the store is open, and no longer.
+        let membership = options.set.take().map(|set| set.admit()).transpose()?;
+        let budget = match &membership {
+            Some(membership) => membership.budget(),
+            None => Budget::alone(options.memory_budget()),
+        };
+        let core = core::Core::open(dir, options, budget)?;
+        Ok(Store { running: Arc::new(Running::start(core, membership)?) })
     }
 
     /// Says of each id whether it was seen inside the window, and remembers those that were not.
@@ -284,7 +300,7 @@ impl Store {
         // First what frees space: a full disk would refuse the rest.
         core.free_expired()?;
         core.seal_active()?;
-        let mut upkeep = lock(&core.upkeep);
+        let mut upkeep = core.hold_upkeep();
         core.check_usable()?;
         upkeep.run_dry(core)
     }

@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::budget::{Budget, Sizes};
 use super::catalog::{Catalog, write_file};
 use super::catch_up::Begun;
 use super::core::Core;
@@ -25,7 +26,7 @@ use super::options::{DEFAULT_WINDOW, Options};
 use super::recover::{Base, Replayed, remove_dropped, replay_log};
 use super::rotation::Rotation;
 use super::transaction::{Fences, InDoubt, LoggedState, Positions};
-use super::upkeep::{Upkeep, filter_size};
+use super::upkeep::Upkeep;
 use crate::backend::{self, Sealed, Vault};
 use crate::claim::{Claims, Mono, Ticket};
 use crate::config::{Backend, Durability, TimeSource};
@@ -92,7 +93,11 @@ pub enum ClockCheck {
 
 impl Core {
     /// Opens the store in `dir`. See the module documentation for the steps.
-    pub(crate) fn open(dir: &Path, options: Options) -> Result<Core> {
+    pub(crate) fn open(
+        dir: &Path,
+        options: Options,
+        budget: std::sync::Arc<Budget>,
+    ) -> Result<Core> {
         let started = Instant::now();
         let mut recovery = Recovery::default();
         let storage = std::sync::Arc::clone(&options.storage);
@@ -114,19 +119,21 @@ impl Core {
         storage.sync_dir(dir).map_err(|e| Error::io("sync", dir, e))?;
         let kept = catalog.manifest.clone();
         check_kept(&mut catalog.manifest, &superblock, &options)?;
-        let vault = open_vault_of(dir, &options, &superblock, &mut catalog)?;
+        // The share may change while all this goes on; what is made now is made by one value of it.
+        let sizes = Sizes::new(&options, &budget);
+        let vault = open_vault_of(dir, &options, sizes, &superblock, &mut catalog)?;
         recovery.removed_files = vault.remove_leftovers(&catalog.manifest)?
             + remove_leftovers(dir, &options, &catalog.manifest)?;
         let runs = open_runs(&*vault, &options, &mut catalog, &mut recovery)?;
         let forgotten = Forgotten::restore(&catalog.manifest.forgotten);
         // As full as a table can be: `active_ids` bounds what is filled from now on.
-        let limit = Table::capacity(Core::bucket_bits(&options));
+        let limit = Table::capacity(sizes.bucket_bits());
         let mut state = read_state(&*storage, dir, &superblock.store, catalog.manifest.state)?;
         let mut base = Base {
             forgotten: &forgotten,
             state: &mut state,
             table_limit: limit,
-            bucket_bits: Core::bucket_bits(&options),
+            bucket_bits: sizes.bucket_bits(),
         };
         let id = superblock.store;
         let replayed = replay_log(&*vault, &id, &catalog.manifest, &mut base, &mut recovery)?;
@@ -147,6 +154,8 @@ impl Core {
         let core = assemble(Parts {
             dir,
             options,
+            budget,
+            sizes,
             superblock,
             catalog,
             vault,
@@ -226,6 +235,7 @@ fn take_lock(dir: &Path, options: &Options) -> Result<Box<dyn Lock>> {
 fn open_vault_of(
     dir: &Path,
     options: &Options,
+    sizes: Sizes,
     superblock: &Superblock,
     catalog: &mut Catalog,
 ) -> Result<std::sync::Arc<dyn Vault>> {
@@ -235,7 +245,7 @@ fn open_vault_of(
         dir,
         store: superblock.store,
         read_mode: options.read_mode,
-        memory_budget: options.memory_budget,
+        memory_budget: sizes.share(),
     };
     let create = kind != Backend::Mapped && catalog.manifest.sequence == NEVER_USED;
     if create {
@@ -423,6 +433,8 @@ fn mark_catch_up(
 struct Parts<'a> {
     dir: &'a Path,
     options: Options,
+    budget: std::sync::Arc<Budget>,
+    sizes: Sizes,
     superblock: Superblock,
     catalog: Catalog,
     vault: std::sync::Arc<dyn Vault>,
@@ -437,7 +449,8 @@ struct Parts<'a> {
 }
 
 fn assemble(parts: Parts<'_>) -> Result<Core> {
-    let Parts { dir, options, superblock, mut catalog, runs, clock, mut replayed, .. } = parts;
+    let Parts { dir, options, sizes, superblock, mut catalog, runs, clock, mut replayed, .. } =
+        parts;
     let kind = IdentityKind::from_code(superblock.identity).expect("checked before");
     let window = Duration::from_micros(catalog.manifest.window);
     let now = clock.now();
@@ -449,12 +462,12 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
             && mem.segment_count() < SEGMENTS_MAX
     };
     let active = match replayed.tables.pop_if(goes_on) {
-        Some(mem) => mem.with_limit(Core::table_limit(&options)),
+        Some(mem) => mem.with_limit(sizes.table_limit()),
         None => {
-            let table = Table::new(Core::bucket_bits(&options));
+            let table = sizes.new_table();
             let table = table.map_err(|e| Error::io("allocate the active table of", dir, e))?;
             next_generation += 1;
-            MemTable::new(table, next_generation - 1, ticks, Core::table_limit(&options))
+            MemTable::new(table, next_generation - 1, ticks, sizes.table_limit())
         }
     };
     let previous = replayed.end();
@@ -464,7 +477,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         in_filter: false,
     });
     let live = catalog.manifest.runs.iter().map(|run| run.records).sum();
-    let (capacity, blocks) = filter_size(&options, live);
+    let (capacity, blocks) = sizes.filter(live);
     let filter = WindowFilter::new(blocks);
     let filter = Arc::new(filter.map_err(|e| Error::io("allocate the filter of", dir, e))?);
     // Best effort: an expiry frees more.
@@ -490,6 +503,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
     Ok(Core {
         dir: dir.to_path_buf(),
         store: superblock.store,
+        budget: parts.budget,
         vault: parts.vault,
         identity: Identity::new(kind, superblock.key),
         window,
@@ -514,7 +528,6 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         spare: Mutex::new(None),
         upkeep: Mutex::new(upkeep),
         bell: super::bell::Bell::default(),
-        sync_bell: super::bell::Bell::default(),
         counters: super::counters::Counters::default(),
         closed: AtomicBool::new(false),
         recovery: parts.recovery,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Store;
+use super::budget::SHARE_MIN;
+use super::set::StoreSet;
 use crate::config::{Backend, Durability, LeaseEnd, TimeSource};
 use crate::error::{Error, Result};
 use crate::identity::IdentityKind;
@@ -36,7 +38,9 @@ pub(crate) struct Options {
     pub(crate) durability: Durability,
     pub(crate) generations: u32,
     pub(crate) max_bytes: Option<u64>,
-    pub(crate) memory_budget: u64,
+    /// Not set: the default, or a share of the set's.
+    pub(crate) memory_budget: Option<u64>,
+    pub(crate) set: Option<StoreSet>,
     pub(crate) expected_ids: u64,
     pub(crate) filter_bits_per_id: u32,
     pub(crate) active_ids: Option<usize>,
@@ -58,7 +62,7 @@ pub(crate) const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3600);
 /// more generations cost run filters to look at on a hit.
 pub(crate) const DEFAULT_GENERATIONS: u32 = 8;
 /// Enough for 10^8 ids; a fraction of any machine that sees so many.
-const DEFAULT_MEMORY: u64 = 512 << 20;
+pub(crate) const DEFAULT_MEMORY: u64 = 512 << 20;
 /// 0.4 % false positives, a miss answered by one cache line: see `filter`.
 const DEFAULT_FILTER_BITS: u32 = 12;
 /// Clocks of machines in one data centre differ by seconds; of devices by minutes.
@@ -67,7 +71,6 @@ const DEFAULT_FUTURE_SKEW: Duration = Duration::from_secs(600);
 const WINDOW_MIN: Duration = Duration::from_millis(1);
 /// A thousand years: store time plus the window must not overflow.
 const WINDOW_MAX: Duration = Duration::from_secs(1_000 * 366 * 24 * 3600);
-const MEMORY_MIN: u64 = 16 << 20;
 const MAX_BYTES_MIN: u64 = 32 << 20;
 
 impl Default for Builder {
@@ -83,7 +86,8 @@ impl Default for Builder {
                 durability: Durability::Buffered,
                 generations: DEFAULT_GENERATIONS,
                 max_bytes: None,
-                memory_budget: DEFAULT_MEMORY,
+                memory_budget: None,
+                set: None,
                 expected_ids: 0,
                 filter_bits_per_id: DEFAULT_FILTER_BITS,
                 active_ids: None,
@@ -173,10 +177,19 @@ impl Builder {
 
     /// The memory for tables and filters, beside the page cache. At least 16 MiB. Where the window
     /// outgrows it, filters get fewer bits an id and more of them answer in vain; nothing else
-    /// changes. Default: 512 MiB.
+    /// changes. Default: 512 MiB. A store in a [set](Builder::set) has a share of the set's instead.
     #[must_use]
     pub fn memory_budget(mut self, bytes: u64) -> Builder {
-        self.options.memory_budget = bytes;
+        self.options.memory_budget = Some(bytes);
+        self
+    }
+
+    /// Makes the store a member of a set while it is open: it shares the set's memory budget and its background
+    /// threads with the other members, and has no [`memory_budget`](Builder::memory_budget) of its own. A set
+    /// that has no room for one more is [`Error::SetFull`] at opening. See [`StoreSet`].
+    #[must_use]
+    pub fn set(mut self, set: &StoreSet) -> Builder {
+        self.options.set = Some(set.clone());
         self
     }
 
@@ -262,7 +275,7 @@ impl Builder {
         self
     }
 
-    /// Whether upkeep runs on a thread of its own, or only when a call needs it or asks for it.
+    /// Whether upkeep runs on a thread of the background, or only when a call needs it or asks for it.
     #[cfg(any(test, feature = "testing"))]
     #[doc(hidden)]
     #[must_use]
@@ -276,7 +289,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`Error::InvalidOption`], [`Error::Locked`], [`Error::NotAStore`], [`Error::Version`],
-    /// [`Error::WindowIncomplete`], [`Error::ClockJumped`], [`Error::Corrupt`] and I/O.
+    /// [`Error::WindowIncomplete`], [`Error::ClockJumped`], [`Error::SetFull`], [`Error::Corrupt`] and I/O.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
         self.options.validate()?;
         Store::open_with(path.as_ref(), self.options)
@@ -284,6 +297,11 @@ impl Builder {
 }
 
 impl Options {
+    /// The memory for tables and filters of a store that is alone.
+    pub(crate) fn memory_budget(&self) -> u64 {
+        self.memory_budget.unwrap_or(DEFAULT_MEMORY)
+    }
+
     /// Refuses values outside their range.
     pub(super) fn validate(&self) -> Result<()> {
         let refuse = |option, reason: String| Err(Error::InvalidOption { option, reason });
@@ -303,8 +321,14 @@ impl Options {
             let bits = self.filter_bits_per_id;
             return refuse("filter_bits_per_id", format!("{bits} is not within 8 and 32"));
         }
-        if self.memory_budget < MEMORY_MIN {
-            return refuse("memory_budget", format!("{} bytes, under 16 MiB", self.memory_budget));
+        if let Some(bytes) = self.memory_budget
+            && bytes < SHARE_MIN
+        {
+            return refuse("memory_budget", format!("{bytes} bytes, under 16 MiB"));
+        }
+        if self.memory_budget.is_some() && self.set.is_some() {
+            let reason = "the store takes its share of its set's; set one or the other";
+            return refuse("memory_budget", reason.into());
         }
         if self.max_bytes.is_some_and(|bytes| bytes < MAX_BYTES_MIN) {
             return refuse("max_bytes", "under 32 MiB".into());

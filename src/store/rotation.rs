@@ -4,6 +4,7 @@
 //! own, while the gate is closed: no call is between looking an id up and inserting it. Everything
 //! that can fail is done before the gate is closed.
 
+use super::budget::Sizes;
 use super::core::Core;
 use crate::error::{Error, Result};
 use crate::format::segment::{BYTES as SEGMENT_HEADER, Previous, SegmentHeader};
@@ -101,8 +102,10 @@ impl Core {
         } else {
             (rotation.next_generation, self.ticks_from(now.max(self.clock.high_water())))
         };
-        let fresh = self.fresh_table()?;
-        let fresh = MemTable::new(fresh, generation, ticks, Core::table_limit(&self.options));
+        // One value for both: the share may change meanwhile.
+        let sizes = self.sizes();
+        let fresh = self.fresh_table(sizes)?;
+        let fresh = MemTable::new(fresh, generation, ticks, sizes.table_limit());
         // A table without a segment is empty: there is nothing to freeze. One that was replayed has
         // segments, of an earlier opening, and none to go on in.
         let next = match active.segment_count() {
@@ -162,12 +165,12 @@ impl Core {
         Ok(Arc::new(segment))
     }
 
-    fn fresh_table(&self) -> Result<Table> {
-        if let Some(spare) = lock(&self.spare).take() {
+    fn fresh_table(&self, sizes: Sizes) -> Result<Table> {
+        let spare = lock(&self.spare).take();
+        if let Some(spare) = spare.filter(|spare| sizes.is_of_size(spare)) {
             return Ok(spare);
         }
-        Table::new(Core::bucket_bits(&self.options))
-            .map_err(|e| Error::io("allocate the active table of", &self.dir, e))
+        sizes.new_table().map_err(|e| Error::io("allocate the active table of", &self.dir, e))
     }
 
     /// Waits until upkeep has sealed a table, or says why it cannot.
@@ -175,7 +178,7 @@ impl Core {
         drop(rotation);
         self.check_usable()?;
         if !self.options.background {
-            let mut upkeep = lock(&self.upkeep);
+            let mut upkeep = self.hold_upkeep();
             self.check_usable()?;
             return upkeep.step(self).map(|_| ());
         }

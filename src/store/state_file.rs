@@ -20,7 +20,7 @@ impl Core {
         if need <= self.state_room.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let room = lock(&self.upkeep).catalog.set_reserve_aside(need)?;
+        let room = self.hold_upkeep().catalog.set_reserve_aside(need)?;
         self.state_room.store(room, Ordering::Relaxed);
         Ok(())
     }

@@ -136,6 +136,13 @@ impl Core {
         stats
     }
 
+    /// Memory of its tables and its window filter, in bytes.
+    pub(crate) fn memory_taken(&self) -> u64 {
+        let mut stats = Stats::default();
+        self.add_sizes(&mut stats);
+        stats.table_memory + stats.filter_memory
+    }
+
     fn add_sizes(&self, stats: &mut Stats) {
         let view = self.gate.enter();
         let tables = view.frozen.iter().map(|frozen| &frozen.mem).chain([&view.active]);

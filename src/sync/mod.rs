@@ -8,6 +8,8 @@ mod told;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
+use std::sync::TryLockError;
+
 use crossbeam_utils::Backoff;
 
 #[cfg(not(loom))]
@@ -38,6 +40,15 @@ pub(crate) use std::cell::UnsafeCell;
 /// sections under our locks do not call out and do not panic between two writes.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Locks a mutex if nobody has it.
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 /// Waits a little, longer each time.

@@ -6,7 +6,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{self, LockResult, PoisonError, WaitTimeoutResult};
+use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult, WaitTimeoutResult};
 use std::time::Duration;
 
 #[derive(Debug, Default)]
@@ -40,6 +40,16 @@ impl<T> Mutex<T> {
 
     pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
         enter(&self.left, self.inner.lock())
+    }
+
+    #[allow(dead_code)] // The tests that have this file do not try.
+    pub(crate) fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+        let poisoned = match self.inner.try_lock() {
+            Ok(guard) => return enter(&self.left, Ok(guard)).map_err(TryLockError::Poisoned),
+            Err(TryLockError::WouldBlock) => return Err(TryLockError::WouldBlock),
+            Err(TryLockError::Poisoned(poisoned)) => poisoned,
+        };
+        enter(&self.left, Err(poisoned)).map_err(TryLockError::Poisoned)
     }
 }
 

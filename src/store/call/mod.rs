@@ -126,8 +126,8 @@ impl Core {
     /// Whether the active table has more of the log, or more values, than it should.
     fn is_heavy(&self, view: &View) -> bool {
         let log = view.segment.as_ref().map_or(0, |segment| segment.content_len());
-        log > Core::log_limit(&self.options)
-            || view.active.values.bytes() > Core::values_limit(&self.options)
+        let sizes = self.sizes();
+        log > sizes.log_limit() || view.active.values.bytes() > sizes.values_limit()
     }
 
     /// Gives back what a piece reserved and did not use.

@@ -50,7 +50,7 @@ impl Core {
         if token >= reserved {
             let next = token.saturating_add(BLOCK);
             if !planted(Bug::FenceUnreserved) {
-                lock(&self.upkeep).install(self, |manifest| manifest.next_fence = next)?;
+                self.hold_upkeep().install(self, |manifest| manifest.next_fence = next)?;
             }
             fences.reserved.store(next, Ordering::Release);
         }

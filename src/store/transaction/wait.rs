@@ -89,7 +89,7 @@ impl Store {
     /// [`Store::check`] and [`Store::outcome`] then: like all calls of a store these may wait for a
     /// file, so from async code make them where blocking is allowed.
     ///
-    /// It ends when a lease does only if the store does its upkeep on a thread of its own, as it does
+    /// It ends when a lease does only if the store does its upkeep in the background, as it does
     /// by default.
     pub fn settlement(&self, id: impl AsRef<[u8]>) -> Settlement {
         let core = self.core();

@@ -1,48 +1,54 @@
-//! The threads of a store, and its life while it is open.
+//! A store's life while it is open, up to its closing.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use super::core::Core;
-use super::upkeep::{NAP_MIN, Step};
-use crate::config::Durability;
-use crate::error::{Error, Result};
+use super::pool::{Pool, Syncing};
+use super::set::Membership;
+use crate::error::Result;
+use crate::filter::WindowFilter;
 use crate::format::frame::{FrameBuffer, FrameKind};
 use crate::format::segment::BYTES as SEGMENT_HEADER;
+use crate::index::{BUCKET_BITS_MIN, Table};
 use crate::log::{Need, Segment};
+use crate::store::crew::Seat;
 use crate::sync::{Mutex, lock};
+use crate::window::MemTable;
 
-/// How long upkeep waits after a failure that may pass, unless a caller asks sooner.
-const RETRY: Duration = Duration::from_secs(1);
-
-/// An open store and its threads. Closed when dropped.
+/// An open store, with its part in a pool and in a set. Closed when dropped.
 #[derive(Debug)]
 pub(crate) struct Running {
     core: Arc<Core>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Until it is closed.
+    post: Mutex<Post>,
+}
+
+/// What an open store has outside of itself, given up in this order.
+#[derive(Debug, Default)]
+struct Post {
+    sync: Option<Seat<Syncing>>,
+    membership: Option<Membership>,
+    pool: Option<Arc<Pool>>,
 }
 
 impl Running {
-    /// Starts the upkeep of a store, on a thread of its own if that is wanted.
-    pub(crate) fn start(core: Core) -> Result<Running> {
-        let running = Running { core: Arc::new(core), threads: Mutex::default() };
-        let core = &running.core;
+    /// Starts the upkeep of a store, by the threads of its set or by one of its own, if that is wanted.
+    pub(crate) fn start(core: Core, membership: Option<Membership>) -> Result<Running> {
+        let core = Arc::new(core);
+        let running = Running { core: Arc::clone(&core), post: Mutex::default() };
+        let mut post = lock(&running.post);
+        let pool = membership.as_ref().map(|membership| {
+            membership.opened(&core);
+            Arc::clone(membership.pool())
+        });
+        post.membership = membership;
         if core.options.background {
-            running.spawn("firstseen-upkeep", work)?;
-            if matches!(core.options.durability, Durability::Interval(_)) {
-                running.spawn("firstseen-sync", sync)?;
-            }
+            let pool = pool.unwrap_or_else(|| Arc::new(Pool::new(1)));
+            let pool = post.pool.insert(pool);
+            post.sync = pool.join(&core)?;
         }
+        drop(post);
         Ok(running)
-    }
-
-    fn spawn(&self, name: &str, work: fn(&Core)) -> Result<()> {
-        let core = Arc::clone(&self.core);
-        let thread = std::thread::Builder::new().name(name.into()).spawn(move || work(&core));
-        let started = |e| Error::io("start a thread for", &self.core.dir, e);
-        lock(&self.threads).push(thread.map_err(started)?);
-        Ok(())
     }
 
     pub(crate) fn core(&self) -> &Core {
@@ -51,26 +57,28 @@ impl Running {
 
     /// Closes the store, once.
     pub(crate) fn close(&self) -> Result<()> {
-        if !self.core.mark_closed() {
+        let core = &*self.core;
+        if !core.mark_closed() {
             return Ok(());
         }
-        self.core.bell.stop();
-        self.core.sync_bell.stop();
-        for thread in lock(&self.threads).drain(..) {
-            // A panic of the thread has poisoned the log already.
-            let _ = thread.join();
+        let post = std::mem::take(&mut *lock(&self.post));
+        core.bell.stop();
+        // Of the pool's threads none is at this store from here on.
+        core.bell.disconnect();
+        if let Some(seat) = &post.sync {
+            seat.leave();
         }
         // Before the folder is given up: what is under way would touch it when it is dropped.
-        lock(&self.core.upkeep).abandon();
-        let finished = self.core.finish();
+        lock(&core.upkeep).abandon();
+        let finished = core.finish();
         // Nothing is let in any more, so no id is free by this but for those who wait for it.
-        self.core.claims.close();
-        self.core.log.let_go();
-        // Whoever comes through the gate from now on is told that the store is closed.
-        let runs = self.core.gate.update(|view| std::mem::take(&mut view.runs));
-        drop(runs);
-        self.core.vault.close();
-        *lock(&self.core.lock) = None;
+        core.claims.close();
+        core.log.let_go();
+        core.let_memory_go();
+        core.vault.close();
+        *lock(&core.lock) = None;
+        // Its share goes to the others only now.
+        drop(post);
         finished
     }
 }
@@ -84,6 +92,28 @@ impl Drop for Running {
 }
 
 impl Core {
+    /// Gives back tables, runs and the filter, though handles may be left. Whoever comes through the gate
+    /// from now on is told that the store is closed.
+    fn let_memory_go(&self) {
+        let spare = lock(&self.spare).take();
+        // The least that a view has; where there is no memory for it the old ones stay.
+        let filter = WindowFilter::new(1).ok().map(crate::sync::Arc::new);
+        let (generation, ticks) = {
+            let view = self.gate.enter();
+            (view.active.generation, view.active.ticks)
+        };
+        let table = Table::new(BUCKET_BITS_MIN).ok();
+        let active = table.map(|table| MemTable::new(table, generation, ticks, 0));
+        let active = active.map(crate::sync::Arc::new);
+        let unused = self.gate.update(|view| {
+            let filter = filter.map(|filter| std::mem::replace(&mut view.filter, filter));
+            let active = active.map(|active| std::mem::replace(&mut view.active, active));
+            let (runs, frozen) = (std::mem::take(&mut view.runs), std::mem::take(&mut view.frozen));
+            (filter, active, runs, frozen)
+        });
+        drop((unused, spare));
+    }
+
     /// Writes and syncs everything, and leaves the folder tidy.
     fn finish(&self) -> Result<()> {
         // Rotation gives out no segment any more, and this waits for the calls that are inside.
@@ -101,7 +131,7 @@ impl Core {
         let used = segment.as_ref().filter(|_| !unused);
         let durable = used.map_or(previous.len, |segment| segment.synced_len());
         let facts = self.manifest_facts()?;
-        lock(&self.upkeep).catalog.install(|manifest| {
+        self.hold_upkeep().catalog.install(|manifest| {
             facts.apply(manifest);
             manifest.set_last_segment(last_segment, Some(durable));
         })?;
@@ -140,7 +170,7 @@ impl Core {
 
     /// Drops what has expired.
     pub(crate) fn free_expired(&self) -> Result<()> {
-        let mut upkeep = lock(&self.upkeep);
+        let mut upkeep = self.hold_upkeep();
         self.check_usable()?;
         upkeep.expire_all(self)
     }
@@ -153,65 +183,8 @@ impl Core {
             // Progress, state and what was forgotten come without ids: a seal makes them durable too.
             self.log.wait(self.log.staged(), Need::Synced)?;
         }
-        let mut upkeep = lock(&self.upkeep);
+        let mut upkeep = self.hold_upkeep();
         self.check_usable()?;
         upkeep.seal_all(self)
-    }
-}
-
-/// The thread: a step after the other, a nap when there is nothing to do.
-fn work(core: &Core) {
-    let on_panic = OnPanic(core);
-    let mut nap = Duration::ZERO;
-    while core.bell.wait_for_work(nap) {
-        let stepped = lock(&core.upkeep).step(core);
-        nap = match stepped {
-            Ok(Step::Did) => Duration::ZERO,
-            Ok(Step::Idle(nap)) => nap,
-            Err(_) => RETRY,
-        };
-        // Whatever came of the step, and with no lock held: to wake runs foreign code.
-        let mono = core.monotonic();
-        if let Some(end) = core.claims.wake_ended(mono) {
-            nap = nap.min(end.since(mono).max(NAP_MIN));
-        }
-        #[cfg(feature = "metrics")]
-        {
-            super::metrics::publish(&core.dir, &core.stats());
-            nap = nap.min(super::metrics::INTERVAL);
-        }
-        core.bell.report(stepped.err().inspect(|error| note_failure(core, error)));
-    }
-    std::mem::forget(on_panic);
-}
-
-/// The thread that keeps to the interval of `Durability::Interval`, whatever upkeep is busy with.
-fn sync(core: &Core) {
-    let Durability::Interval(most) = core.options.durability else { return };
-    while core.sync_bell.wait_for_work((most / 4).max(Duration::from_millis(1))) {
-        // A failure has poisoned the log; the next call is told.
-        let _ = core.sync_if_due();
-    }
-}
-
-/// A full disk may pass; after anything else nothing can be promised any more.
-fn note_failure(core: &Core, error: &Error) {
-    if matches!(error, Error::Closed) {
-        return;
-    }
-    tracing::warn!(%error, "upkeep failed");
-    if !error.is_transient() {
-        core.log.poison(error);
-    }
-}
-
-/// Poisons the store if the thread ends by a panic, so that nobody waits for it for ever.
-struct OnPanic<'a>(&'a Core);
-
-impl Drop for OnPanic<'_> {
-    fn drop(&mut self) {
-        let error = Error::Misuse("the upkeep thread panicked; please report it".into());
-        self.0.log.poison(&error);
-        self.0.bell.stop();
     }
 }

@@ -1,19 +1,21 @@
 //! What happens behind the callers' backs: seal, expire, keep under the cap, refresh, merge.
 //!
-//! One step at a time, the most urgent first, by whoever holds the upkeep lock: the upkeep thread,
+//! One step at a time, the most urgent first, by whoever holds the upkeep lock: a thread of the pool,
 //! or a call that needs it done. Callers only ever wait for a seal.
+
+mod share;
+mod tidy;
 
 use std::time::Duration;
 
 use super::catalog::Catalog;
 use super::core::Core;
 use crate::backend::{RunTarget, Sealed};
-use crate::compaction::{Merging, Refresh, RunInfo, plan_merge, write_run};
-use crate::error::{Error, Result};
-use crate::filter::{WindowFilter, params};
+use crate::compaction::{Merging, Refresh, write_run};
+use crate::error::Result;
+use crate::filter::WindowFilter;
 use crate::format::manifest::{GenerationEntry, Manifest, RunEntry};
 use crate::format::names;
-use crate::index::Table;
 use crate::planted::{Bug, planted};
 use crate::sync::{Arc, Ordering, lock};
 use crate::time::{Ticks, Timestamp};
@@ -89,6 +91,7 @@ impl Upkeep {
             || self.keep_under_cap(core, now)?
             || self.seal_oldest(core)?
             || self.rotate_if_due(core, now)?
+            || self.shrink_tables(core, now)?
             || self.tidy_step(core)?
             || self.prepare_spare(core)?;
         if did {
@@ -165,7 +168,9 @@ impl Upkeep {
             core.counters.run_bytes_written.fetch_add(entry.total_bytes(), Ordering::Relaxed);
             tracing::debug!(run = entry.number, ids = entry.records, "sealed a run");
         }
-        if let Some(table) = MemTable::into_table(mem) {
+        if core.sizes().is_of_size(&mem.table)
+            && let Some(table) = MemTable::into_table(mem)
+        {
             *lock(&core.spare) = Some(table);
         }
         self.set_reserve_aside_again(core);
@@ -291,10 +296,11 @@ impl Upkeep {
         let Some(most) = core.options.max_bytes else {
             return Ok(false);
         };
-        let limit = Core::table_limit(&core.options) as u64;
+        let sizes = core.sizes();
+        let limit = self.largest_table(core, sizes);
         let state = 2 * lock(&core.state).memory_bytes() as u64 + self.catalog.reserved();
         let log = match planted(Bug::CapForgetsLog) {
-            false => 3 * Core::log_limit(&core.options),
+            false => 3 * sizes.log_limit_for(limit),
             true => 0,
         };
         let headroom = log + limit * 20 + state + core.vault.overhead();
@@ -406,155 +412,6 @@ impl Upkeep {
         Ok(true)
     }
 
-    /// Refreshes and merges. The store can do without: if a run cannot be read or written, both are
-    /// given up until the next opening, and only calls that need the damaged place are told.
-    fn tidy_step(&mut self, core: &Core) -> Result<bool> {
-        if self.gave_up {
-            return Ok(false);
-        }
-        let did = match self.refresh_step(core) {
-            Ok(false) => self.merge_step(core),
-            refreshed => refreshed,
-        };
-        match did {
-            Err(error) if !error.is_transient() && self.catalog.is_settled() => {
-                tracing::error!(%error, "refreshing and merging are given up until reopened");
-                self.gave_up = true;
-                self.abandon();
-                core.log.check()?;
-                Ok(false)
-            }
-            did => did,
-        }
-    }
-
-    fn refresh_step(&mut self, core: &Core) -> Result<bool> {
-        if self.refresh.is_none() {
-            self.plan_refresh(core)?;
-        }
-        let Some(refresh) = &mut self.refresh else {
-            return Ok(false);
-        };
-        let runs = core.gate.enter().runs.clone();
-        if refresh.step(&runs)? {
-            let target = Arc::clone(refresh.target());
-            self.refresh = None;
-            self.filter_ids = runs.iter().map(|run| run.records()).sum();
-            core.gate.update(|view| view.filter = target);
-            tracing::debug!(ids = self.filter_ids, "refreshed the window filter");
-        }
-        Ok(true)
-    }
-
-    /// Decides whether the filter should grow, or lose the bits of what has expired.
-    fn plan_refresh(&mut self, core: &Core) -> Result<()> {
-        if self.filter_ids <= self.filter_capacity {
-            return Ok(());
-        }
-        let live: u64 = self.catalog.manifest.runs.iter().map(|run| run.records).sum();
-        let (capacity, blocks) = filter_size(&core.options, live);
-        let filter = Arc::clone(&core.gate.enter().filter);
-        if blocks > filter.blocks() {
-            let target = WindowFilter::new(blocks);
-            let target = target.map_err(|e| Error::io("allocate the filter of", &core.dir, e))?;
-            self.filter_capacity = capacity;
-            self.refresh = Some(Refresh::start(Arc::new(target)));
-        } else if self.filter_ids - live > self.filter_ids / 4 {
-            self.refresh = Some(Refresh::start(filter));
-        }
-        Ok(())
-    }
-
-    fn merge_step(&mut self, core: &Core) -> Result<bool> {
-        self.catalog.check_settled()?;
-        if self.merging.is_none() {
-            self.plan_merge(core)?;
-        }
-        let Some(merging) = &mut self.merging else {
-            return Ok(false);
-        };
-        let stepped = merging.step();
-        let Some(run) = stepped.inspect_err(|_| self.merging = None)? else {
-            return Ok(true);
-        };
-        let inputs = self.merging.take().expect("it was stepped just now").inputs().to_vec();
-        let is_input = |number: u64| inputs.iter().any(|input| input.number() == number);
-        let facts = core.manifest_facts()?;
-        if planted(Bug::RemovedFirst) {
-            inputs.iter().for_each(|input| remove_run(core, &input.entry()));
-        }
-        self.install(core, |manifest| {
-            facts.apply(manifest);
-            manifest.runs.retain(|entry| !is_input(entry.number));
-            add_run(manifest, &*run);
-        })?;
-        let unused: Vec<_> = core.gate.update(|view| {
-            let at = view.runs.iter().position(|r| is_input(r.number())).unwrap_or(0);
-            let unused = view.runs.extract_if(.., |r| is_input(r.number())).collect();
-            view.runs.insert(at, SharedRun::clone(&run));
-            unused
-        });
-        drop(unused);
-        inputs.iter().for_each(|input| remove_run(core, &input.entry()));
-        let entry = run.entry();
-        core.counters.merged.fetch_add(1, Ordering::Relaxed);
-        core.counters.run_bytes_written.fetch_add(entry.total_bytes(), Ordering::Relaxed);
-        tracing::debug!(run = entry.number, inputs = inputs.len(), "merged runs");
-        Ok(true)
-    }
-
-    fn plan_merge(&mut self, core: &Core) -> Result<()> {
-        let manifest = &self.catalog.manifest;
-        let infos: Vec<RunInfo> = manifest
-            .runs
-            .iter()
-            .map(|r| RunInfo { number: r.number, generation: r.generation, records: r.records })
-            .collect();
-        let (active, runs) = {
-            let view = core.gate.enter();
-            let oldest = view.frozen.last().map_or(view.active.generation, |f| f.mem.generation);
-            (oldest, view.runs.clone())
-        };
-        let chosen = plan_merge(&infos, active, Core::table_limit(&core.options) as u64);
-        let inputs: Vec<SharedRun> =
-            runs.into_iter().filter(|run| chosen.contains(&run.number())).collect();
-        let Some(first) = inputs.first() else {
-            return Ok(());
-        };
-        let merged: u64 = inputs.iter().map(|run| run.entry().total_bytes()).sum();
-        let all: u64 = manifest.runs.iter().map(RunEntry::total_bytes).sum();
-        let together = (all + merged).saturating_mul(core.vault.amplification());
-        if core.options.max_bytes.is_some_and(|most| together > most / 2) {
-            return Ok(());
-        }
-        let target = RunTarget {
-            number: manifest.next_run,
-            generation: first.generation(),
-            ticks: first.ticks(),
-            expected: inputs.iter().map(|run| run.records()).sum(),
-        };
-        self.catalog.manifest.next_run += 1;
-        self.merging = Some(Merging::start(inputs, &*core.vault, target)?);
-        Ok(())
-    }
-
-    /// Has an empty table ready for the next rotation.
-    fn prepare_spare(&mut self, core: &Core) -> Result<bool> {
-        let used = {
-            let view = core.gate.enter();
-            view.active.ids() * 2 > Core::table_limit(&core.options)
-        };
-        if !used || lock(&core.spare).is_some() {
-            return Ok(false);
-        }
-        let table = Table::new(Core::bucket_bits(&core.options));
-        let mut table = table.map_err(|e| Error::io("allocate a table of", &core.dir, e))?;
-        // Touches every page, so that callers do not have to.
-        table.clear();
-        *lock(&core.spare) = Some(table);
-        Ok(true)
-    }
-
     /// How long nothing needs to be done.
     fn nap(&self, core: &Core, now: Timestamp) -> Duration {
         let expiry = self.catalog.manifest.generations.first();
@@ -567,15 +424,6 @@ impl Upkeep {
         let nap = due.and_then(|at| core.clock.time_until(at)).unwrap_or(NAP_MAX);
         nap.clamp(NAP_MIN, NAP_MAX)
     }
-}
-
-/// For how many ids a filter is made, and its blocks, in a store that has `live` ids in runs.
-pub(crate) fn filter_size(options: &super::options::Options, live: u64) -> (u64, u64) {
-    let table = Core::table_limit(options) as u64;
-    let capacity = options.expected_ids.max(live * 2).max(table * 4);
-    let most = options.memory_budget / 2 / 64;
-    let blocks = params::blocks_for(capacity, options.filter_bits_per_id).min(most.max(1));
-    (capacity, blocks)
 }
 
 /// Removes a run that no manifest lists any more. It is removed at the next opening if not now.
