@@ -104,6 +104,14 @@ impl Cluster {
         theirs.into_iter().find(|id| state.is_member(group, *id))
     }
 
+    /// The members of a group, in the order in which they joined.
+    #[must_use]
+    pub fn members(&self, group: &str) -> Vec<u64> {
+        let mut state = self.state();
+        let all: Vec<MemberId> = state.members.keys().copied().collect();
+        all.into_iter().filter(|id| state.is_member(group, *id)).collect()
+    }
+
     /// Lets a member hear nothing of its group, as if its heartbeats were lost. It goes on reading what
     /// it has.
     pub fn set_deaf(&self, member: u64, deaf: bool) {
