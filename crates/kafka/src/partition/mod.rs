@@ -3,7 +3,7 @@
 mod acquire;
 mod process;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use firstseen::Store;
@@ -30,8 +30,12 @@ pub(crate) struct Partition {
     gathered: Gathered,
     /// Messages that are to become dead letters, by offset, and why.
     condemned: BTreeMap<u64, String>,
-    /// How often the work has failed in a row, and at which offset.
+    /// Offsets from which dead letters were sent that are not passed yet: a batch that is tried again sends them once.
+    letters_sent: BTreeSet<u64>,
+    /// The progress at which something has failed, and how often in a row: so long is waited.
     failures: (u64, u32),
+    /// The offset at which the work has failed, and how often in a row.
+    attempts: Option<(u64, u32)>,
     counts: Counts,
 }
 
@@ -89,7 +93,9 @@ impl Partition {
             state,
             gathered: Gathered::default(),
             condemned: BTreeMap::new(),
+            letters_sent: BTreeSet::new(),
             failures: (0, 0),
+            attempts: None,
             counts: Counts::default(),
         }
     }
