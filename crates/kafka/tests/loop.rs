@@ -409,6 +409,22 @@ fn offsets_below_the_progress_are_replays() {
 }
 
 #[test]
+fn what_is_in_doubt_waits_for_the_sink() {
+    let world = world();
+    produce(&world.cluster, 0, &["a", "b"]);
+    let sink = world.ledger.connect(&Process::new());
+    world.ledger.go_away(6);
+    let mut consumer = consumer(&world, world.settings("one"), InSink::new(sink));
+    until(&mut consumer, |metrics| sum(metrics, |partition| partition.in_doubt) == 1);
+    let partition = consumer.metrics().partitions;
+    let partition = partition.iter().find(|partition| partition.in_doubt == 1).unwrap();
+    assert_eq!(partition.progress, None, "nothing is committed");
+    until(&mut consumer, messages(2));
+    assert_eq!(world.ledger.rows(), ["a", "b"]);
+    assert_eq!(sum(&consumer.metrics(), |partition| partition.in_doubt), 0);
+}
+
+#[test]
 fn a_graceful_stop_commits_and_the_next_owner_starts_at_once() {
     for protocol in [Protocol::Eager, Protocol::Cooperative] {
         let world = World::new(protocol);

@@ -150,6 +150,14 @@ impl Partition {
 
     /// Reads on where the store is, after a failure.
     fn read_on<C: Client, W: Work<C>>(&mut self, shared: &mut Shared<'_, C, W>) -> Result<()> {
+        let State::BackingOff { open, .. } = &mut self.state else { return Ok(()) };
+        if !open.store.in_doubt().is_empty() {
+            // As long as that is not settled its messages are in flight, and nothing goes on.
+            let settled = shared.work.settle(&mut owned(&self.name, open, shared.client));
+            if let Err(error) = settled {
+                return self.on_work_error(shared, error);
+            }
+        }
         let State::BackingOff { open, .. } = &self.state else { return Ok(()) };
         let next = match open.store.progress(&self.source)? {
             Some(next) => next,

@@ -117,7 +117,7 @@ impl Partition {
     }
 
     /// Goes about what failed apart from the work on messages.
-    fn on_work_error<C: Client, W: Work<C>>(
+    pub(super) fn on_work_error<C: Client, W: Work<C>>(
         &mut self,
         shared: &mut Shared<'_, C, W>,
         error: WorkError,
