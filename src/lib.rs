@@ -88,8 +88,10 @@
 //!   itself.
 //! - [`Store::wait`] and [`Store::settlement`] wait for somebody else's claim to end.
 //! - A *lease* ([`Builder::lease`]) ends the claim of one who hangs; it is refused afterwards.
+//! - [`Builder::catch_up`] tells a store what was done while it was not there: after a partition has moved, from
+//!   what its output topic has on record.
 //!
-//! Which call gives which promise, what the wrong orders of steps lose, and where the promise ends is
+//! Which call gives which promise, how a store moves, what the wrong orders of steps lose, and where the promise ends is
 //! in the guide, `docs/exactly-once.md` of the repository.
 //!
 //! # Verdicts
@@ -276,8 +278,8 @@ pub use identity::IdentityKind;
 pub use key::Fingerprint;
 pub use run::ReadMode;
 pub use store::{
-    Builder, Claim, ClaimBuilder, ClockCheck, Fresh, Prepared, ProcessError, Processed, Record,
-    Recovery, Resolution, Settlement, Stats, Step, Store,
+    Builder, CatchUp, Claim, ClaimBuilder, ClockCheck, Fresh, Past, Prepared, ProcessError,
+    Processed, Record, Recovery, Resolution, Settlement, Stats, Step, Store,
 };
 pub use time::{Clock, SystemClock, Timestamp};
 pub use verdict::{InFlight, Verdict};

@@ -172,7 +172,13 @@ fn assert_none(complaints: &[String]) {
 
 #[test]
 fn every_package_is_from_the_registry_or_ours() {
-    let ours = ["firstseen", "firstseen-compare", "firstseen-fuzz", "firstseen-torture"];
+    let ours = [
+        "firstseen",
+        "firstseen-compare",
+        "firstseen-fuzz",
+        "firstseen-kafka",
+        "firstseen-torture",
+    ];
     let wrong = locked().into_iter().filter(|package| match &package.source {
         Some(source) => source != REGISTRY,
         None => !ours.contains(&&*package.name),

@@ -11,6 +11,10 @@ use crate::time::{Ticks, Timestamp};
 /// First bytes of the file.
 pub(crate) const MAGIC: &[u8; 8] = b"FSMANIF\0";
 
+/// Stands for [`Manifest::complete_since`] while a catch-up has not finished: what the store knows has
+/// gaps anywhere.
+pub(crate) const CATCHING_UP: Timestamp = Timestamp::MAX;
+
 const HEADER: usize = 136;
 const GENERATION: usize = 24;
 const RUN: usize = 40;
@@ -71,7 +75,7 @@ pub(crate) struct Manifest {
     pub(crate) time_source: u32,
     /// The latest store time when the manifest was written.
     pub(crate) high_water: Timestamp,
-    /// Ids first seen from here on are remembered; of earlier ones some were dropped.
+    /// Ids first seen from here on are remembered; of earlier ones some were dropped. Or [`CATCHING_UP`].
     pub(crate) complete_since: Timestamp,
     /// The lowest number of a segment that is not yet in a run.
     pub(crate) first_segment: u64,

@@ -37,6 +37,7 @@ pub struct Inspection {
     /// The latest store time on disk.
     pub high_water: Timestamp,
     /// Ids first seen from here on are remembered; of earlier ones some were dropped.
+    /// [`Timestamp::MAX`] while a [catch-up](crate::CatchUp) has not finished.
     pub complete_since: Timestamp,
     /// Generations that have runs, oldest first.
     pub generations: Vec<Generation>,

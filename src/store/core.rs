@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::bell::Bell;
+use super::catch_up::Begun;
 use super::counters::Counters;
 use super::open::Recovery;
 use super::options::Options;
@@ -16,7 +17,7 @@ use crate::claim::Claims;
 use crate::config::Durability;
 use crate::error::{Error, Result};
 use crate::format::StoreId;
-use crate::format::manifest::{ForgottenEntry, Manifest};
+use crate::format::manifest::{CATCHING_UP, ForgottenEntry, Manifest};
 use crate::identity::Identity;
 use crate::index::Table;
 use crate::log::{Log, Lsn, Need};
@@ -51,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) positions: Mutex<Positions>,
     /// Ids first seen before this may have been dropped; in microseconds.
     pub(crate) complete_since: AtomicU64,
+    /// The catch-up that the store is open for.
+    pub(crate) catch_up: Option<Begun>,
     pub(crate) rotation: Mutex<Rotation>,
     /// Whether the next rotation starts a new generation though the old one's time is not over.
     pub(crate) cut_generation: AtomicBool,
@@ -136,9 +139,10 @@ impl Core {
         if !forgotten.is_empty() {
             self.log.wait(self.log.staged(), Need::Synced)?;
         }
+        let catching_up = self.catch_up.as_ref().is_some_and(Begun::is_under_way);
         Ok(Facts {
             high_water: self.clock.high_water(),
-            complete_since: self.complete_since(),
+            complete_since: if catching_up { CATCHING_UP } else { self.complete_since() },
             next_generation: lock(&self.rotation).next_generation,
             forgotten,
         })

@@ -5,6 +5,7 @@
 //! | `options` | what can be chosen at opening |
 //! | `open`, `recover` | opening and recovery, in numbered steps |
 //! | `call` | the way of one call |
+//! | `catch_up` | what was done elsewhere, told to a store that missed it |
 //! | `transaction` | claims, and what is committed with their ids |
 //! | `rotation` | making room: log space, a fresh table, the next generation |
 //! | `upkeep`, `worker` | seal, expire, merge, refresh, and the thread that does them |
@@ -18,6 +19,7 @@
 mod bell;
 mod call;
 pub(crate) mod catalog;
+mod catch_up;
 pub(crate) mod chain;
 pub(crate) mod core;
 mod counters;
@@ -50,6 +52,7 @@ use crate::time::Timestamp;
 use crate::verdict::Verdict;
 
 use self::call::{Call, Moments, Scratch};
+pub use self::catch_up::{CatchUp, Past};
 pub use self::open::{ClockCheck, Recovery};
 pub use self::options::Builder;
 pub use self::stats::Stats;

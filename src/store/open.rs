@@ -18,6 +18,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::catalog::{Catalog, write_file};
+use super::catch_up::Begun;
 use super::core::Core;
 use super::layout::{NEVER_USED, backend_of, identity_of, read_state, read_store, time_source_of};
 use super::options::{DEFAULT_WINDOW, Options};
@@ -31,7 +32,7 @@ use crate::config::{Backend, Durability, TimeSource};
 use crate::error::{Error, Result};
 use crate::filter::WindowFilter;
 use crate::format::commit::Item;
-use crate::format::manifest::{Manifest, RunEntry};
+use crate::format::manifest::{CATCHING_UP, Manifest, RunEntry};
 use crate::format::names;
 use crate::format::superblock::Superblock;
 use crate::identity::{Identity, IdentityKind};
@@ -67,6 +68,9 @@ pub struct Recovery {
     pub missing_runs: u64,
     /// What the clock said.
     pub clock: ClockCheck,
+    /// Whether a [catch-up](crate::CatchUp) was begun and not finished. The store has gaps, and
+    /// [`Store::effective_window`](crate::Store::effective_window) counts from this opening.
+    pub catch_up_abandoned: bool,
     /// How long it took.
     pub took: Duration,
 }
@@ -133,6 +137,7 @@ impl Core {
         }
         let clock = check_clock(&options, &catalog.manifest, &replayed, &mut recovery)?;
         remove_dropped(&*vault, &replayed, &mut catalog, &mut recovery)?;
+        let catch_up = mark_catch_up(&options, &mut catalog.manifest, &clock, &mut recovery);
         if (catalog.manifest.window, catalog.manifest.slices, catalog.manifest.complete_since)
             != (kept.window, kept.slices, kept.complete_since)
         {
@@ -150,6 +155,7 @@ impl Core {
             state,
             replayed,
             clock,
+            catch_up,
             lock,
             recovery: Recovery { took: started.elapsed(), ..recovery },
         })?;
@@ -264,7 +270,7 @@ fn create_store(dir: &Path, options: &Options) -> Result<(Superblock, Catalog)> 
         slices: options.generations,
         time_source: options.time.unwrap_or(TimeSource::System).code(),
         high_water: Timestamp::MIN,
-        complete_since: Timestamp::MIN,
+        complete_since: if options.catching_up { CATCHING_UP } else { Timestamp::MIN },
         first_segment: 1,
         last_segment: 0,
         last_len: 0,
@@ -369,7 +375,9 @@ fn check_clock(
     replayed: &Replayed,
     recovery: &mut Recovery,
 ) -> Result<StoreClock> {
-    let source = TimeSource::from_code(manifest.time_source).expect("checked before");
+    let kept = TimeSource::from_code(manifest.time_source).expect("checked before");
+    // A store that catches up lives in the time of what it is told.
+    let source = if options.catching_up { TimeSource::Event } else { kept };
     let known = manifest.high_water.max(replayed.high_water);
     let now = options.clock.wall();
     if source == TimeSource::System && known > Timestamp::MIN {
@@ -389,6 +397,28 @@ fn check_clock(
     Ok(StoreClock::new(clock, source, options.future_skew, known))
 }
 
+/// Marks the store as incomplete if it is opened to catch up. Whoever opens one of which a catch-up was not
+/// finished knows all from now on.
+fn mark_catch_up(
+    options: &Options,
+    manifest: &mut Manifest,
+    clock: &StoreClock,
+    recovery: &mut Recovery,
+) -> Option<Begun> {
+    let before = manifest.complete_since;
+    if options.catching_up {
+        manifest.complete_since = CATCHING_UP;
+        let kept = TimeSource::from_code(manifest.time_source).expect("checked before");
+        return Some(Begun::new(before, clock.high_water(), kept));
+    }
+    if before == CATCHING_UP {
+        manifest.complete_since = clock.now() + Duration::from_micros(1);
+        recovery.catch_up_abandoned = true;
+        tracing::warn!("a catch-up was not finished; the window counts from now");
+    }
+    None
+}
+
 /// What [`assemble`] puts together.
 struct Parts<'a> {
     dir: &'a Path,
@@ -401,6 +431,7 @@ struct Parts<'a> {
     state: State,
     replayed: Replayed,
     clock: StoreClock,
+    catch_up: Option<Begun>,
     lock: Box<dyn Lock>,
     recovery: Recovery,
 }
@@ -438,7 +469,12 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
     let filter = Arc::new(filter.map_err(|e| Error::io("allocate the filter of", dir, e))?);
     // Best effort: an expiry frees more.
     let state_room = catalog.set_reserve_aside(parts.state.memory_bytes() as u64).unwrap_or(0);
-    let complete_since = AtomicU64::new(catalog.manifest.complete_since.as_micros());
+    let complete_since = match parts.catch_up {
+        // What is dropped meanwhile raises it; of the rest the end of the catch-up tells.
+        Some(_) => Timestamp::MIN,
+        None => catalog.manifest.complete_since,
+    };
+    let complete_since = AtomicU64::new(complete_since.as_micros());
     let fences = Fences::new(catalog.manifest.next_fence);
     let claims = Claims::new();
     let prepared = claim_prepared(&claims, &parts.state, Mono::now(&*options.clock));
@@ -468,6 +504,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         prepared: Mutex::new(prepared),
         positions: Mutex::new(Positions::default()),
         complete_since,
+        catch_up: parts.catch_up,
         rotation: Mutex::new(Rotation {
             next_segment: replayed.next_segment,
             next_generation,

@@ -46,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) create: bool,
     pub(crate) accept_incomplete: bool,
     pub(crate) background: bool,
+    /// Whether it is opened for a catch-up alone.
+    pub(crate) catching_up: bool,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -91,6 +93,7 @@ impl Default for Builder {
                 create: true,
                 accept_incomplete: false,
                 background: true,
+                catching_up: false,
                 storage: Arc::new(Disk),
                 clock: Arc::new(SystemClock::new()),
             },
@@ -282,7 +285,7 @@ impl Builder {
 
 impl Options {
     /// Refuses values outside their range.
-    fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self) -> Result<()> {
         let refuse = |option, reason: String| Err(Error::InvalidOption { option, reason });
         if let Some(window) = self.window
             && !(WINDOW_MIN..=WINDOW_MAX).contains(&window)

@@ -85,7 +85,7 @@ impl StoreClock {
     /// The wall clock, but not before what has passed by the monotonic one, nor more than `future_skew`
     /// ahead of it. If store time stood still while the wall clock is behind, ids of then would expire
     /// too early once it is set right.
-    fn believed_wall(&self) -> Timestamp {
+    pub(crate) fn believed_wall(&self) -> Timestamp {
         let (wall, passed) = (self.clock.wall(), self.epoch + self.clock.monotonic());
         if wall - passed > self.future_skew && !planted(Bug::ClockJumpBelieved) {
             self.note_disbelieved();

@@ -141,10 +141,10 @@ mod tests {
         assert!(batch.get(1).headers.is_empty());
         assert_eq!((batch.get(0).key, batch.get(1).key), (None, Some(&b"key"[..])));
         assert_eq!(batch.get(2).payload, None);
-        assert_eq!(batch.bytes(), batch.iter().map(|message| message.bytes()).sum());
+        assert_eq!(batch.bytes(), batch.iter().map(|message| message.bytes()).sum::<usize>());
         batch.truncate(2);
         assert_eq!((batch.len(), batch.next_offset()), (2, Some(5)));
-        assert_eq!(batch.bytes(), batch.iter().map(|message| message.bytes()).sum());
+        assert_eq!(batch.bytes(), batch.iter().map(|message| message.bytes()).sum::<usize>());
         batch.clear();
         assert!(batch.is_empty() && batch.next_offset().is_none() && batch.bytes() == 0);
     }

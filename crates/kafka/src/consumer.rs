@@ -15,8 +15,8 @@ use crate::work::Work;
 
 /// The longest that the loop waits for messages, and so for anything else that changes.
 const POLL_MOST: Duration = Duration::from_millis(100);
-/// How often the ends of partitions are asked for, by which lag is told.
-const ENDS_EVERY: Duration = Duration::from_secs(5);
+/// How often it is asked what partitions hold, by which lag is told.
+const BOUNDS_EVERY: Duration = Duration::from_secs(5);
 
 /// A member of a group that works on each message of its partitions once.
 ///
@@ -33,7 +33,7 @@ pub struct Consumer<C: Client, W> {
     selected: Selected,
     stop: Arc<AtomicBool>,
     totals: Metrics,
-    ends_asked: Option<Instant>,
+    bounds_asked: Option<Instant>,
 }
 
 /// Stops a consumer from another thread, or from a signal's handler.
@@ -64,7 +64,7 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
             selected: Selected::default(),
             stop: Arc::default(),
             totals: Metrics::default(),
-            ends_asked: None,
+            bounds_asked: None,
         })
     }
 
@@ -104,10 +104,10 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
             }
             Err(fault) => return Err(fault.into()),
         }
-        self.ask_for_ends();
+        self.ask_for_bounds()?;
         self.for_each(|partition, shared| partition.step(shared))?;
         self.relieve()?;
-        self.for_each(|partition, shared| partition.commit_offset(shared, false))
+        self.for_each(|partition, shared| partition.commit_offset(shared))
     }
 
     /// Works on what was gathered, commits, and leaves the group.
@@ -220,17 +220,17 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
         }
     }
 
-    /// Asks how far partitions have been written, now and then. Only metrics rest on it.
-    fn ask_for_ends(&mut self) {
-        if self.ends_asked.is_some_and(|asked| asked.elapsed() < ENDS_EVERY) {
-            return;
+    /// Asks what partitions hold, now and then.
+    fn ask_for_bounds(&mut self) -> Result<()> {
+        if self.bounds_asked.is_some_and(|asked| asked.elapsed() < BOUNDS_EVERY) {
+            return Ok(());
         }
-        self.ends_asked = Some(Instant::now());
-        for partition in &mut self.partitions {
-            if let Ok(bounds) = self.client.bounds(&partition.name) {
-                partition.note_end(bounds.end);
-            }
-        }
+        self.bounds_asked = Some(Instant::now());
+        self.for_each(|partition, shared| match shared.client.bounds(&partition.name) {
+            Ok(bounds) => partition.note_bounds(bounds, shared),
+            // A broker that is away is noticed by what needs it.
+            Err(_) => Ok(()),
+        })
     }
 }
 

@@ -45,6 +45,11 @@ impl Gathered {
         is_full(&self.first, settings)
     }
 
+    /// One past the last offset; `None` if there is no message.
+    pub(crate) fn next_offset(&self) -> Option<u64> {
+        self.behind.back().unwrap_or(&self.first).next_offset()
+    }
+
     /// When the oldest message came; `None` if there is none.
     pub(crate) fn since(&self) -> Option<Instant> {
         self.since

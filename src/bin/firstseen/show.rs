@@ -91,8 +91,10 @@ pub(crate) fn inspection(found: &Inspection) -> Vec<Fact> {
         Fact::bytes("state_bytes", found.state_bytes),
         prepared(found),
     ];
-    if found.complete_since > Timestamp::MIN {
-        facts.push(Fact::time("complete_since", found.complete_since));
+    match found.complete_since {
+        Timestamp::MIN => {}
+        Timestamp::MAX => facts.push(Fact::text("complete_since", "unknown: catching up")),
+        since => facts.push(Fact::time("complete_since", since)),
     }
     facts
 }

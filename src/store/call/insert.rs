@@ -1,12 +1,15 @@
 //! A call that inserts, piece by piece.
 
+use std::time::Duration;
+
 use super::super::core::Core;
 use super::super::counters::Tally;
-use super::{AHEAD, Call, Moments, Scratch};
+use super::{AHEAD, Call, Moment, Moments, Scratch};
 use crate::config::TimeSource;
 use crate::error::{Error, Result};
 use crate::format::frame::{FrameKind, call_len_max};
 use crate::index::Insert;
+use crate::key::Fingerprint;
 use crate::log::Lsn;
 use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
@@ -117,8 +120,12 @@ impl Core {
                     tally.rests_on_log = true;
                     verdicts[i] = Verdict::Duplicate { first_seen };
                 }
+                Again::Free if self.is_done_before_forgotten(id, call.moments.at(i), forgotten) => {
+                    verdicts[i] = Verdict::Late { by: Duration::ZERO };
+                }
                 Again::Free => {
                     if view.claimed
+                        && !self.options.catching_up
                         && let Err(held) = self.claims.admit(id, mono, || ())
                     {
                         tally.in_flight += 1;
@@ -134,6 +141,18 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Whether the store catches up with what was done to an id before it was told to be forgotten: that it
+    /// stays.
+    fn is_done_before_forgotten(
+        &self,
+        id: Fingerprint,
+        moment: Moment,
+        forgotten: &OpenForgotten<'_>,
+    ) -> bool {
+        let after = |at: Timestamp| moment.time < at;
+        self.options.catching_up && forgotten.forgotten_at(id).is_some_and(after)
     }
 
     /// Inserts the ids that nothing older knows, in order.
@@ -162,7 +181,9 @@ impl Core {
             }
             let tick = same.unwrap_or_else(|| ticks.tick_of(call.moments.at(i).now));
             let insert = || mem.table.insert(id, tick);
-            let inserted = match view.claimed && !planted(Bug::ClaimsUnasked) {
+            // What was done is done, whatever is in doubt here.
+            let ask = view.claimed && !self.options.catching_up;
+            let inserted = match ask && !planted(Bug::ClaimsUnasked) {
                 false => insert(),
                 true => match self.claims.admit(id, mono, insert) {
                     Ok(inserted) => inserted,

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 
 use super::super::core::Core;
 use super::super::counters::Tally;
-use super::{AHEAD, Call, Moments, Scratch};
+use super::{AHEAD, Call, Moment, Moments, Scratch};
 use crate::error::Result;
 use crate::filter::WindowFilter;
 use crate::key::Fingerprint;
@@ -162,7 +162,7 @@ impl Core {
             let i = index(k);
             if verdicts[i] == Verdict::New
                 && let Some(found) = mem.sighting(ids[i])
-                && self.counts(found, moments.at(i).now)
+                && self.counts_for(found, moments.at(i))
             {
                 tally.rests_on_log = true;
                 verdicts[i] = Verdict::Duplicate { first_seen: found.first_seen() };
@@ -197,7 +197,7 @@ impl Core {
             let (before, ticks) = (tally.found, run.ticks());
             for &(i, tick) in &found.hits {
                 let (i, found) = (i as usize, Sighting::new(ticks, tick));
-                if self.counts(found, moments.at(i).now) {
+                if self.counts_for(found, moments.at(i)) {
                     tally.found += 1;
                     verdicts[i] = Verdict::Duplicate { first_seen: found.first_seen() };
                 }
@@ -211,6 +211,15 @@ impl Core {
         }
         tally.filter_false_positives += (asked as u64).saturating_sub(tally.found);
         Ok(())
+    }
+
+    /// Whether a record still counts for an id that is judged at `moment`. While the store catches up it does not
+    /// where the id was done a window after: it was let in anew then, and is to be remembered since.
+    fn counts_for(&self, found: Sighting, moment: Moment) -> bool {
+        match self.options.catching_up {
+            false => self.counts(found, moment.now),
+            true => moment.time < found.first_seen() + self.window,
+        }
     }
 
     /// Whether a record still counts at `now`.

@@ -1,7 +1,7 @@
 //! From a partition that was assigned to one that is read.
 //!
-//! 1. End what its last owner may have left open elsewhere; then ask the group who that was.
-//! 2. Open its store. It may be open elsewhere still: then wait.
+//! 1. Open its store, if there is one. It may be open elsewhere still: then wait.
+//! 2. End what its last owner may have left open elsewhere; then ask the group who that was.
 //! 3. If the store does not have all that was done: fetch the one that was shipped, add what a history knows,
 //!    or do as [`OnIncomplete`] says.
 //! 4. Settle what was left in doubt between the store and another system.
@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use firstseen::{Past, Store};
+use firstseen::{Past, Store, Timestamp};
 
 use super::{Open, Partition, Shared, State, owned};
 use crate::client::{Client, Committed, Fault, FaultKind};
@@ -143,7 +143,9 @@ impl Partition {
         &mut self,
         shared: &mut Shared<'_, C, W>,
     ) -> Result<Open, Stopped> {
-        let committed = self.ask_group(shared)?;
+        let own = open_own(shared.settings, &self.name)?;
+        shared.work.take_over(&self.name).map_err(Stopped::Work)?;
+        let committed = shared.client.committed(&self.name)?;
         let parsed = committed.as_ref().and_then(|found| Tenure::parse(&found.metadata));
         let group = parsed.map(|(tenure, _)| tenure);
         let said = GroupSays { committed: committed.as_ref(), tenure: group.as_ref() };
@@ -152,7 +154,7 @@ impl Partition {
             source: &self.source,
             all_in_store: shared.work.is_all_in_store(),
         };
-        let store = wanted.find(shared.settings, &said)?;
+        let store = wanted.find(shared.settings, &said, own)?;
         let kept = Kept::read(&store)?;
         let tenure = Tenure::after(group.as_ref(), kept.as_ref());
         let tenure = tenure.map_err(|source| Error::Folder {
@@ -176,23 +178,6 @@ impl Partition {
         committed.map_err(Stopped::Work)?;
         shared.client.read_from(&self.name, next)?;
         Ok(open)
-    }
-
-    /// What the group has committed. What a dead owner left open over it would keep the answer back.
-    fn ask_group<C: Client, W: Work<C>>(
-        &self,
-        shared: &mut Shared<'_, C, W>,
-    ) -> Result<Option<Committed>, Stopped> {
-        let new = matches!(self.state, State::Acquiring { why: Why::New, .. });
-        if new {
-            shared.work.take_over(&self.name).map_err(Stopped::Work)?;
-        }
-        let asked = shared.client.committed(&self.name);
-        if !new && matches!(&asked, Err(fault) if fault.kind == FaultKind::Transient) {
-            shared.work.take_over(&self.name).map_err(Stopped::Work)?;
-            return Ok(shared.client.committed(&self.name)?);
-        }
-        Ok(asked?)
     }
 
     /// The offset from which the partition is read, once it is known that it is there.
@@ -254,6 +239,15 @@ impl GroupSays<'_> {
     }
 }
 
+/// The store that is in the partition's folder, whatever it is worth.
+fn open_own(settings: &Settings, partition: &TopicPartition) -> Result<Option<Store>, Stopped> {
+    let folder = settings.folder_of(partition);
+    Ok(match folder.exists() {
+        true => Some(settings.store.clone().open(&folder)?),
+        false => None,
+    })
+}
+
 /// The store that is looked for.
 struct Wanted<'a> {
     partition: &'a TopicPartition,
@@ -264,12 +258,13 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// Finds or makes a store that has all that was done.
-    fn find(&self, settings: &mut Settings, said: &GroupSays<'_>) -> Result<Store, Stopped> {
+    fn find(
+        &self,
+        settings: &mut Settings,
+        said: &GroupSays<'_>,
+        own: Option<Store>,
+    ) -> Result<Store, Stopped> {
         let folder = settings.folder_of(self.partition);
-        let own = match folder.exists() {
-            true => Some(settings.store.clone().open(&folder)?),
-            false => None,
-        };
         if said.standing(own.as_ref())? != Standing::Stale {
             return Ok(own.map_or_else(|| settings.store.clone().open(&folder), Ok)?);
         }
@@ -330,23 +325,39 @@ impl Wanted<'_> {
             }
         }
         let Some(history) = &mut settings.hooks.history else { return Ok(None) };
-        let mut catch_up = settings.store.clone().catch_up(coming)?;
-        let needed = catch_up.needed_since();
-        let mut add = |done: &[Done]| -> Result<(), BoxError> {
-            let past = done.iter().map(|done| Past {
-                id: done.id.as_slice(),
-                time: done.time,
-                position: done.position,
-            });
-            catch_up.add(self.source, &past.collect::<Vec<_>>())?;
-            Ok(())
-        };
-        let covered = history.read(self.partition, needed, &mut add).map_err(failed)?;
-        if let Some(committed) = said.committed {
-            catch_up.set_progress(self.source, committed.next)?;
+        let builder = &settings.store;
+        // By event time a store is as old as its last message: twice the window is enough if that came within one, and
+        // else it takes all there is.
+        for everything in [false, true] {
+            let mut catch_up = builder.clone().catch_up(coming)?;
+            let twice = Timestamp::now() - catch_up.window() * 2;
+            let needed = match everything {
+                false => catch_up.needed_since().max(twice),
+                true => Timestamp::MIN,
+            };
+            let mut add = |done: &[Done]| -> Result<(), BoxError> {
+                let past = done.iter().map(|done| Past {
+                    id: done.id.as_slice(),
+                    time: done.time,
+                    position: done.position,
+                });
+                catch_up.add(self.source, &past.collect::<Vec<_>>())?;
+                Ok(())
+            };
+            let covered = history.read(self.partition, needed, &mut add).map_err(failed)?;
+            if let Some(committed) = said.committed {
+                catch_up.set_progress(self.source, committed.next)?;
+            }
+            let store = catch_up.finish(covered)?;
+            if store.effective_window() >= store.window() {
+                return Ok(Some(store));
+            }
+            store.close()?;
+            if covered > needed {
+                break;
+            }
         }
-        let store = catch_up.finish(covered)?;
-        Ok((covered <= needed).then_some(store))
+        Ok(None)
     }
 
     /// Lets a store that does not have all go on where the group stands.

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use firstseen::Store;
 
-use crate::client::{Client, Committed, Fault, FaultKind};
-use crate::error::{Error, Result};
+use crate::client::{Bounds, Client, Committed, Fault, FaultKind};
+use crate::error::Result;
 use crate::gathered::Gathered;
 use crate::message::{Message, TopicPartition};
 use crate::metrics::{PartitionMetrics, PartitionState};
@@ -239,54 +239,63 @@ impl Partition {
         }
     }
 
-    /// Brings the group's offset in step with the store, if that is due or `now`.
+    /// Brings the group's offset in step with the store, if that is due.
     pub(crate) fn commit_offset<C: Client, W: Work<C>>(
         &mut self,
         shared: &mut Shared<'_, C, W>,
-        now: bool,
     ) -> Result<()> {
-        let Some(progress) = self.progress()? else { return Ok(()) };
+        let progress = self.progress()?;
         let (State::Reading(open) | State::BackingOff { open, .. }) = &mut self.state else {
             return Ok(());
         };
-        let due = now || open.committed.elapsed() >= shared.settings.commit_every;
-        if !due || open.group_next == Some(progress) {
+        let due = open.committed.elapsed() >= shared.settings.commit_every;
+        if !due || progress.is_none() || open.group_next == progress {
             return Ok(());
         }
-        open.committed = Instant::now();
-        let committed = Committed { next: progress, metadata: open.tenure.metadata(None) };
-        let mut owned = owned(&self.name, open, shared.client);
-        let committed = shared.work.commit_offset(&mut owned, &committed, now);
-        match committed {
-            Ok(()) => Ok(()),
-            Err(WorkError::Client(fault)) if now => {
-                // The next owner finds the store where it is, whatever the group says of the offset.
-                tracing::warn!(partition = %self.name, %fault, "the group's offset stays behind");
-                Ok(())
-            }
+        match self.tell_group(shared, false) {
             Err(WorkError::Client(fault)) if fault.kind == FaultKind::Fenced => {
                 self.acquire_anew(shared)
             }
             Err(WorkError::Client(fault)) if fault.kind == FaultKind::Fatal => Err(fault.into()),
-            Err(WorkError::Client(fault)) => {
-                tracing::warn!(partition = %self.name, %fault, "the group's offset stays behind");
+            Err(error) => {
+                tracing::warn!(partition = %self.name, %error, "the group's offset stays behind");
                 Ok(())
             }
-            Err(WorkError::Store(error)) => Err(error.into()),
-            Err(WorkError::Message { source, .. } | WorkError::Batch { source }) => {
-                Err(Error::Work { partition: self.name.clone(), offset: progress, source })
-            }
+            Ok(_) => Ok(()),
         }
+    }
+
+    /// Commits the store's progress as the group's offset. `false` if there is none.
+    fn tell_group<C: Client, W: Work<C>>(
+        &mut self,
+        shared: &mut Shared<'_, C, W>,
+        wait: bool,
+    ) -> Result<bool, WorkError> {
+        let (State::Reading(open) | State::BackingOff { open, .. }) = &mut self.state else {
+            return Ok(false);
+        };
+        let Some(next) = open.store.progress(&self.source)? else { return Ok(false) };
+        open.committed = Instant::now();
+        let committed = Committed { next, metadata: open.tenure.metadata(None) };
+        let mut owned = owned(&self.name, open, shared.client);
+        shared.work.commit_offset(&mut owned, &committed, wait)?;
+        Ok(true)
     }
 
     /// Gives the partition up to its next owner: what was gathered and not worked on is that one's.
     pub(crate) fn release<C: Client, W: Work<C>>(mut self, shared: &mut Shared<'_, C, W>) {
         self.gathered.clear();
-        if let Err(error) = self.commit_offset(shared, true) {
-            tracing::warn!(partition = %self.name, %error, "the group's offset stays behind");
-        }
-        if let Err(error) = self.ship(shared.settings) {
-            tracing::warn!(partition = %self.name, %error, "its store was not shipped");
+        match self.tell_group(shared, true) {
+            // The broker has just said that the partition is ours still: this is the last store there is of it.
+            Ok(true) => {
+                if let Err(error) = self.ship(shared.settings) {
+                    tracing::warn!(partition = %self.name, %error, "its store was not shipped");
+                }
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(partition = %self.name, %error, "it was somebody else's already");
+            }
         }
         self.abandon(shared);
     }
@@ -297,9 +306,18 @@ impl Partition {
         close(&self.name, self.state);
     }
 
-    /// Sets how far the partition has been written, as far as is known.
-    pub(crate) fn note_end(&mut self, end: u64) {
-        self.counts.end = self.counts.end.max(end);
+    /// Takes note of what the partition holds. What is to be read next may have been deleted.
+    pub(crate) fn note_bounds<C: Client, W: Work<C>>(
+        &mut self,
+        bounds: Bounds,
+        shared: &mut Shared<'_, C, W>,
+    ) -> Result<()> {
+        self.counts.end = bounds.end;
+        let next = self.gathered.next_offset().max(self.progress()?);
+        match (&self.state, next) {
+            (State::Reading(_), Some(next)) if next < bounds.first => self.acquire_anew(shared),
+            _ => Ok(()),
+        }
     }
 
     /// What there is to be told of it.

@@ -91,6 +91,8 @@ impl<C: Client, S: Sink> Work<C> for InSink<S> {
     }
 
     fn work(&mut self, owned: &mut Owned<'_, C>, claimed: Claimed<'_>) -> Result<(), WorkError> {
+        // What an earlier batch left, when the sink could not be asked.
+        self.settle(owned)?;
         let mut messages = claimed.fresh().map(|(_, message)| message).peekable();
         if messages.peek().is_none() {
             return Ok(claimed.into_claim().commit()?);
@@ -101,7 +103,7 @@ impl<C: Client, S: Sink> Work<C> for InSink<S> {
         let Err(source) = self.sink.apply(owned.partition, &token, &mut messages) else {
             return Ok(prepared.commit()?);
         };
-        // It may have been done all the same; where that cannot be had the batch stays in doubt.
+        // It may have been done all the same; where that cannot be had the batch stays in doubt until it can.
         match self.sink.close(owned.partition, &token.name) {
             Ok(true) => Ok(prepared.commit()?),
             Ok(false) => {
