@@ -289,6 +289,10 @@ impl Wanted<'_> {
             }));
         }
         tracing::warn!(partition = %self.partition, "goes on without all that was done");
+        if own.is_none() && coming.exists() {
+            // Something is known.
+            put_in_place(&coming, &folder)?;
+        }
         let store = own.map_or_else(|| settings.store.clone().open(&folder), Ok)?;
         self.go_on_at_group(&store, said)?;
         Ok(store)
