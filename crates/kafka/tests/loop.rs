@@ -411,10 +411,11 @@ fn offsets_below_the_progress_are_replays() {
 #[test]
 fn what_is_in_doubt_waits_for_the_sink() {
     let world = world();
-    produce(&world.cluster, 0, &["a", "b"]);
     let sink = world.ledger.connect(&Process::new());
-    world.ledger.go_away(6);
     let mut consumer = consumer(&world, world.settings("one"), InSink::new(sink));
+    until(&mut consumer, all_read);
+    produce(&world.cluster, 0, &["a", "b"]);
+    world.ledger.go_away(6);
     until(&mut consumer, |metrics| sum(metrics, |partition| partition.in_doubt) == 1);
     let partition = consumer.metrics().partitions;
     let partition = partition.iter().find(|partition| partition.in_doubt == 1).unwrap();

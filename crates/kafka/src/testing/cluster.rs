@@ -31,18 +31,16 @@ pub(super) struct State {
     /// Members that hear nothing of their group.
     pub(super) deaf: BTreeSet<MemberId>,
     pub(super) violations: Vec<String>,
-    /// Microseconds since the Unix epoch. Each record takes one.
+    /// Microseconds since the Unix epoch: when the cluster was made, and one more for each record.
     now: u64,
 }
-
-/// When the time of a cluster begins.
-const BEGIN: u64 = 1_700_000_000_000_000;
 
 impl Cluster {
     /// A cluster without topics.
     #[must_use]
     pub fn new() -> Cluster {
-        Cluster(Arc::new(Mutex::new(State { now: BEGIN, ..State::default() })))
+        let now = Timestamp::now().as_micros();
+        Cluster(Arc::new(Mutex::new(State { now, ..State::default() })))
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

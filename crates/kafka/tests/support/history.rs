@@ -43,8 +43,8 @@ impl History for Outputs {
         done.chunks(3).try_for_each(add)?;
         // What retention has left of the topic, in all its partitions.
         let trimmed = (0..2).any(|out| self.cluster.bounds(OUT, out).first > 0);
-        let first = self.cluster.read(OUT, Isolation::ReadCommitted);
-        let first = first.iter().map(|(_, record)| record.time).min();
-        Ok(if trimmed { first.unwrap_or(Timestamp::MAX) } else { Timestamp::MIN })
+        let left = self.cluster.read(OUT, Isolation::ReadCommitted);
+        let left = left.iter().map(|(_, record)| record.time).min();
+        Ok(if trimmed { left.unwrap_or(Timestamp::MAX).max(since) } else { since })
     }
 }

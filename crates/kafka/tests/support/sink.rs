@@ -60,6 +60,22 @@ impl Connection {
 }
 
 impl Sink for Connection {
+    fn fence(&mut self, partition: &TopicPartition, tenure: u64) -> Result<(), BoxError> {
+        let mut fenced = Ok(());
+        self.process.step("fence", || {
+            fenced = self.kept(|kept| {
+                let highest = kept.highest.entry(partition.clone()).or_default();
+                if tenure < *highest {
+                    return Err("it was fenced by a later owner".into());
+                }
+                *highest = tenure;
+                Ok(())
+            });
+            Ok(())
+        })?;
+        fenced
+    }
+
     fn apply(
         &mut self,
         partition: &TopicPartition,
@@ -74,7 +90,6 @@ impl Sink for Connection {
                     kept.refused += 1;
                     return Err("refused".into());
                 }
-                *highest = token.tenure();
                 assert!(kept.done.insert(token.name().to_owned()), "a token comes once");
                 kept.rows.extend(messages.map(|message| key_of(&message)));
                 Ok(())
