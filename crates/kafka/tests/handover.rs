@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use firstseen::Timestamp;
 use firstseen_kafka::handover::{Archive, FolderArchive, OnIncomplete};
-use firstseen_kafka::testing::{Isolation, Process, Produce, Protocol};
-use firstseen_kafka::{PartitionState, Settings, TopicPartition};
+use firstseen_kafka::testing::{Harm, Isolation, Process, Produce, Protocol, When};
+use firstseen_kafka::{Error, FaultKind, OnError, PartitionState, Settings, TopicPartition};
 
 use support::history::Outputs;
 use support::machine::{Alive, Machine};
@@ -371,4 +371,32 @@ fn a_store_that_is_open_elsewhere_is_waited_for() {
     until(&mut [&mut owner], |_| world.is_consumed());
     owner.shut_down();
     assert_eq!(Way::InSink.done(&world), orders::all());
+}
+
+#[test]
+fn a_rebuilt_store_does_not_pass_what_failed() {
+    // The work on an order fails, the consumer stops, and its store is lost: wherever in a batch it was.
+    let mut stopped = 0;
+    for step in 1..90 {
+        let world = world();
+        orders::produce_half(&world.cluster, 0);
+        let settings = world.settings("a").on_error(|_| OnError::Stop);
+        let mut a = world.start_with(Way::Transform, Process::new(), settings);
+        a.process.plan(step, When::Before, Harm::Fault(FaultKind::Transient));
+        while a.runs() && !world.is_consumed() {
+            if let Alive::Stopped(error) = a.step() {
+                assert!(matches!(error, Error::Work { .. }), "{error}");
+                stopped += 1;
+            }
+        }
+        kill(&world, a);
+        fs::remove_dir_all(world.folder_of("a")).unwrap();
+        orders::produce_half(&world.cluster, 1);
+        let settings = world.settings("b").history(Outputs::of(&world.cluster).0);
+        let mut b = world.start_with(Way::Transform, Process::new(), settings);
+        until(&mut [&mut b], |_| world.is_consumed());
+        b.shut_down();
+        assert_eq!(Way::Transform.done_in(&world, "b"), orders::all(), "step {step}");
+    }
+    assert!(stopped > 10, "the work was among those steps: {stopped}");
 }
