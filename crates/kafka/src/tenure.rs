@@ -34,6 +34,12 @@ impl Tenure {
         Ok(Tenure { number: last.unwrap_or(0) + 1, name: u64::from_le_bytes(name) })
     }
 
+    /// The least number that the next owner can have. Where the group names the last, that alone counts: a store may
+    /// know the number of one who never became owner, and the store of the next does not.
+    pub(crate) fn least_after(group: Option<&Tenure>, kept: Option<&Kept>) -> u64 {
+        group.or(kept.map(|kept| &kept.current)).map_or(0, |tenure| tenure.number) + 1
+    }
+
     /// Above that of every earlier owner of the partition: another system that keeps the highest it has
     /// seen can refuse an owner that was replaced without knowing it.
     #[must_use]
@@ -160,6 +166,9 @@ mod tests {
         assert_eq!(Tenure::after(None, None).unwrap().number(), 1);
         assert_eq!(Tenure::after(Some(&tenure(3)), Some(&kept)).unwrap().number(), 6);
         assert_eq!(Tenure::after(Some(&tenure(8)), Some(&kept)).unwrap().number(), 9);
+        assert_eq!(Tenure::least_after(Some(&tenure(3)), Some(&kept)), 4);
+        assert_eq!(Tenure::least_after(None, Some(&kept)), 6);
+        assert_eq!(Tenure::least_after(None, None), 1);
         let (one, other) = (Tenure::after(None, None).unwrap(), Tenure::after(None, None).unwrap());
         assert_ne!(one, other, "two that draw at the same time are told apart");
     }

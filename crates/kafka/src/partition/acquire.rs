@@ -1,8 +1,9 @@
 //! From a partition that was assigned to one that is read.
 //!
 //! 1. Open its store, if there is one. It may be open elsewhere still: then wait.
-//! 2. End what its last owner may have left open elsewhere; then ask the group who that was.
-//! 3. If the store does not have all that was done: fetch the one that was shipped, add what a history knows,
+//! 2. End what its last owner may have left open elsewhere; then ask the group who that was, and whether we are a
+//!    member still.
+//! 3. Shut the last owner out of other systems, for it may live. If the store does not have all that was done: fetch the one that was shipped, add what a history knows,
 //!    or do as [`OnIncomplete`] says.
 //! 4. Settle what was left in doubt between the store and another system.
 //! 5. Write a new tenure into the store, then commit it to the group: from now on every other store of the
@@ -144,10 +145,16 @@ impl Partition {
         shared: &mut Shared<'_, C, W>,
     ) -> Result<Open, Stopped> {
         let own = open_own(shared.settings, &self.name)?;
-        shared.work.take_over(&self.name).map_err(Stopped::Work)?;
-        let committed = shared.client.committed(&self.name)?;
+        let committed = self.ask_group(shared)?;
         let parsed = committed.as_ref().and_then(|found| Tenure::parse(&found.metadata));
         let group = parsed.map(|(tenure, _)| tenure);
+        if let Some(said) = &committed {
+            // Again, as it is: who is no member any more is told so here, before it disturbs its successor.
+            shared.client.commit(&self.name, said, true)?;
+        }
+        let kept = own.as_ref().map(Kept::read).transpose()?.flatten();
+        let least = Tenure::least_after(group.as_ref(), kept.as_ref());
+        shared.work.fence(&self.name, least).map_err(Stopped::Work)?;
         let said = GroupSays { committed: committed.as_ref(), tenure: group.as_ref() };
         let wanted = Wanted {
             partition: &self.name,
@@ -178,6 +185,25 @@ impl Partition {
         committed.map_err(Stopped::Work)?;
         shared.client.read_from(&self.name, next)?;
         Ok(open)
+    }
+
+    /// What the group has committed. What the last owner has left open over it keeps the answer back, so that is
+    /// ended first: when the partition has just been assigned, and later only where it does. Who was a
+    /// member and does not know that it is none any more does not end what its successor has open.
+    fn ask_group<C: Client, W: Work<C>>(
+        &self,
+        shared: &mut Shared<'_, C, W>,
+    ) -> Result<Option<Committed>, Stopped> {
+        let new = matches!(self.state, State::Acquiring { why: Why::New, .. });
+        if new {
+            shared.work.take_over(&self.name).map_err(Stopped::Work)?;
+        }
+        let asked = shared.client.committed(&self.name);
+        if !new && matches!(&asked, Err(fault) if fault.kind == FaultKind::Transient) {
+            shared.work.take_over(&self.name).map_err(Stopped::Work)?;
+            return Ok(shared.client.committed(&self.name)?);
+        }
+        Ok(asked?)
     }
 
     /// The offset from which the partition is read, once it is known that it is there.
@@ -289,6 +315,10 @@ impl Wanted<'_> {
             }));
         }
         tracing::warn!(partition = %self.partition, "goes on without all that was done");
+        if own.is_none() && coming.exists() {
+            // Something is known.
+            put_in_place(&coming, &folder)?;
+        }
         let store = own.map_or_else(|| settings.store.clone().open(&folder), Ok)?;
         self.go_on_at_group(&store, said)?;
         Ok(store)

@@ -3,7 +3,7 @@
 mod acquire;
 mod process;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use firstseen::Store;
@@ -30,8 +30,12 @@ pub(crate) struct Partition {
     gathered: Gathered,
     /// Messages that are to become dead letters, by offset, and why.
     condemned: BTreeMap<u64, String>,
-    /// How often the work has failed in a row, and at which offset.
+    /// Offsets from which dead letters were sent that are not passed yet: a batch that is tried again sends them once.
+    letters_sent: BTreeSet<u64>,
+    /// The progress at which something has failed, and how often in a row: so long is waited.
     failures: (u64, u32),
+    /// The offset at which the work has failed, and how often in a row.
+    attempts: Option<(u64, u32)>,
     counts: Counts,
 }
 
@@ -89,7 +93,9 @@ impl Partition {
             state,
             gathered: Gathered::default(),
             condemned: BTreeMap::new(),
+            letters_sent: BTreeSet::new(),
             failures: (0, 0),
+            attempts: None,
             counts: Counts::default(),
         }
     }
@@ -144,6 +150,14 @@ impl Partition {
 
     /// Reads on where the store is, after a failure.
     fn read_on<C: Client, W: Work<C>>(&mut self, shared: &mut Shared<'_, C, W>) -> Result<()> {
+        let State::BackingOff { open, .. } = &mut self.state else { return Ok(()) };
+        if !open.store.in_doubt().is_empty() {
+            // As long as that is not settled its messages are in flight, and nothing goes on.
+            let settled = shared.work.settle(&mut owned(&self.name, open, shared.client));
+            if let Err(error) = settled {
+                return self.on_work_error(shared, error);
+            }
+        }
         let State::BackingOff { open, .. } = &self.state else { return Ok(()) };
         let next = match open.store.progress(&self.source)? {
             Some(next) => next,

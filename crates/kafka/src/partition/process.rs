@@ -24,8 +24,9 @@ impl Partition {
         match worked {
             Ok(true) => {
                 self.failures = (0, 0);
+                self.attempts = None;
                 self.gathered.drop_first();
-                self.forget_condemned()
+                self.forget_passed()
             }
             // Somebody else holds an id: it comes again.
             Ok(false) => self.back_off(shared),
@@ -35,8 +36,7 @@ impl Partition {
             Err(Stopped::Work(WorkError::Batch { source })) => {
                 self.on_failure(shared, None, source)
             }
-            Err(Stopped::Work(WorkError::Client(fault))) => self.on_fault(shared, fault),
-            Err(Stopped::Work(WorkError::Store(error))) => self.on_store_error(shared, error),
+            Err(Stopped::Work(error)) => self.on_work_error(shared, error),
             Err(Stopped::DeadLetters(error)) => {
                 tracing::warn!(partition = %self.name, %error, "dead letters were not taken");
                 self.back_off(shared)
@@ -75,24 +75,33 @@ impl Partition {
             };
             letters.extend(reason.map(|reason| (i, reason)));
         }
-        let sent = send(&self.name, batch, &letters, settings.hooks.dead_letters.as_mut());
-        sent?;
+        let unsent =
+            letters.iter().filter(|(i, _)| !self.letters_sent.contains(&batch.get(*i).offset));
+        let unsent: Vec<&(usize, Reason)> = unsent.collect();
+        send(&self.name, batch, &unsent, settings.hooks.dead_letters.as_mut())?;
+        self.letters_sent.extend(unsent.iter().map(|(i, _)| batch.get(*i).offset));
         let new = |i: &usize| verdicts[*i] == Verdict::New;
         let dead: Vec<usize> = letters.iter().map(|(i, _)| *i).filter(new).collect();
         let claimed = Claimed::new(claim, batch, selected, &dead);
         let mut owned = owned(&self.name, open, shared.client);
-        shared.work.work(&mut owned, claimed).map_err(Stopped::Work)?;
+        let worked = shared.work.work(&mut owned, claimed);
+        let passed = match &worked {
+            Ok(()) => verdicts.len(),
+            Err(WorkError::Message { index, .. }) => *index,
+            Err(_) => 0,
+        };
         if let Some(next) = batch.next_offset() {
             self.counts.end = self.counts.end.max(next);
         }
-        self.counts.dead_letters += letters.len() as u64;
-        Ok(self.count(&verdicts))
+        self.counts.dead_letters += letters.iter().filter(|(i, _)| *i < passed).count() as u64;
+        let settled = self.count(&verdicts[..passed]);
+        worked.map_err(Stopped::Work)?;
+        Ok(settled)
     }
 
     /// Counts what was committed; `false` if some of it comes again.
     fn count(&mut self, verdicts: &[Verdict]) -> bool {
         let counts = &mut self.counts;
-        counts.messages += verdicts.len() as u64;
         let mut settled = true;
         for verdict in verdicts {
             match verdict {
@@ -102,8 +111,25 @@ impl Partition {
                 Verdict::Late { .. } => counts.lates += 1,
                 verdict => settled &= verdict.is_settled(),
             }
+            counts.messages += u64::from(verdict.is_settled());
         }
         settled
+    }
+
+    /// Goes about what failed apart from the work on messages.
+    pub(super) fn on_work_error<C: Client, W: Work<C>>(
+        &mut self,
+        shared: &mut Shared<'_, C, W>,
+        error: WorkError,
+    ) -> Result<()> {
+        match error {
+            WorkError::Client(fault) => self.on_fault(shared, fault),
+            WorkError::Store(error) => self.on_store_error(shared, error),
+            error => {
+                tracing::warn!(partition = %self.name, %error, "it is tried again");
+                self.back_off(shared)
+            }
+        }
     }
 
     /// Asks what is to be done about work that failed, and does it.
@@ -115,7 +141,9 @@ impl Partition {
     ) -> Result<()> {
         let message = self.gathered.first().get(index.unwrap_or(0));
         let offset = message.offset;
-        let attempts = if self.failures.0 == offset { self.failures.1 + 1 } else { 1 };
+        let before = self.attempts.filter(|(at, _)| *at == offset);
+        let attempts = before.map_or(0, |(_, attempts)| attempts).saturating_add(1);
+        self.attempts = Some((offset, attempts));
         let failure = Failure {
             partition: &self.name,
             message,
@@ -165,12 +193,13 @@ impl Partition {
         }
     }
 
-    /// Those that are passed need not be remembered.
-    fn forget_condemned(&mut self) -> Result<()> {
-        if !self.condemned.is_empty()
+    /// What is said of messages that are passed need not be remembered.
+    fn forget_passed(&mut self) -> Result<()> {
+        if (!self.condemned.is_empty() || !self.letters_sent.is_empty())
             && let Some(progress) = self.progress()?
         {
             self.condemned = self.condemned.split_off(&progress);
+            self.letters_sent = self.letters_sent.split_off(&progress);
         }
         Ok(())
     }
@@ -212,10 +241,10 @@ fn claim(
 fn send(
     partition: &TopicPartition,
     batch: &Batch,
-    letters: &[(usize, Reason)],
+    letters: &[&(usize, Reason)],
     dead_letters: Option<&mut Box<dyn DeadLetters>>,
 ) -> Result<(), Stopped> {
-    let Some((first, reason)) = letters.first() else { return Ok(()) };
+    let Some(&(first, reason)) = letters.first() else { return Ok(()) };
     let Some(dead_letters) = dead_letters else {
         let offset = batch.get(*first).offset;
         return Err(Stopped::Poison { offset, reason: reason.clone() });

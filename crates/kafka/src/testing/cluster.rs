@@ -31,18 +31,16 @@ pub(super) struct State {
     /// Members that hear nothing of their group.
     pub(super) deaf: BTreeSet<MemberId>,
     pub(super) violations: Vec<String>,
-    /// Microseconds since the Unix epoch. Each record takes one.
+    /// Microseconds since the Unix epoch: when the cluster was made, and one more for each record.
     now: u64,
 }
-
-/// When the time of a cluster begins.
-const BEGIN: u64 = 1_700_000_000_000_000;
 
 impl Cluster {
     /// A cluster without topics.
     #[must_use]
     pub fn new() -> Cluster {
-        Cluster(Arc::new(Mutex::new(State { now: BEGIN, ..State::default() })))
+        let now = Timestamp::now().as_micros();
+        Cluster(Arc::new(Mutex::new(State { now, ..State::default() })))
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -102,6 +100,14 @@ impl Cluster {
         let theirs = state.members.iter().filter(|(_, whose)| whose.is(process));
         let theirs: Vec<MemberId> = theirs.map(|(id, _)| *id).collect();
         theirs.into_iter().find(|id| state.is_member(group, *id))
+    }
+
+    /// The members of a group, in the order in which they joined.
+    #[must_use]
+    pub fn members(&self, group: &str) -> Vec<u64> {
+        let mut state = self.state();
+        let all: Vec<MemberId> = state.members.keys().copied().collect();
+        all.into_iter().filter(|id| state.is_member(group, *id)).collect()
     }
 
     /// Lets a member hear nothing of its group, as if its heartbeats were lost. It goes on reading what

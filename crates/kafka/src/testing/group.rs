@@ -100,10 +100,10 @@ impl Group {
         membership.news.clear();
         if membership.has.is_empty() {
             self.remove(member);
-        } else if membership.leaving.is_empty() {
-            membership.leaving = membership.has.clone();
-            membership.news.push_back(Rebalance::Revoked(membership.has.iter().cloned().collect()));
+            return;
         }
+        membership.leaving = membership.has.clone();
+        membership.news.push_back(Rebalance::Revoked(membership.has.iter().cloned().collect()));
     }
 
     pub(super) fn give_up(&mut self, member: MemberId, partitions: &[TopicPartition]) {

@@ -33,6 +33,8 @@ pub struct Member {
     reads: BTreeMap<TopicPartition, Option<u64>>,
     /// The partition that a poll begins with: one behind that of the last.
     turn: usize,
+    /// Whether it was told to give up what it has not given up yet.
+    owes: bool,
     /// What a poll that failed was about to tell.
     untold: Option<Rebalance>,
     poll_messages: usize,
@@ -86,6 +88,7 @@ impl Member {
             me,
             reads,
             turn: 0,
+            owes: false,
             untold: None,
             poll_messages: POLL_MESSAGES,
         }
@@ -170,6 +173,7 @@ impl Client for Member {
             }
             if self.untold.is_none() { self.fetch(inbox) } else { Ok(()) }
         })?;
+        self.owes |= matches!(self.untold, Some(Rebalance::Revoked(_)));
         Ok(self.untold.take())
     }
 
@@ -183,7 +187,9 @@ impl Client for Member {
     fn give_up(&mut self, partitions: &[TopicPartition]) -> Result<(), Fault> {
         self.process.step("give partitions up", || {
             self.reads.retain(|partition, _| !partitions.contains(partition));
-            if let Me::Member(id) | Me::Leaving(id) = self.me {
+            if let Me::Member(id) | Me::Leaving(id) = self.me
+                && std::mem::take(&mut self.owes)
+            {
                 self.cluster.state().group(&self.group).give_up(id, partitions);
             }
             Ok(())

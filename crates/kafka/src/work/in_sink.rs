@@ -27,8 +27,8 @@ impl Token {
         &self.name
     }
 
-    /// [`Tenure::number`] of the owner: above that of every earlier owner of the partition. A sink that keeps
-    /// the highest it has seen of a partition refuses an owner that was replaced without knowing it.
+    /// [`Tenure::number`] of the owner: above that of every earlier owner of the partition. By it a sink
+    /// refuses an owner that was replaced without knowing it.
     #[must_use]
     pub fn tenure(&self) -> u64 {
         self.tenure
@@ -37,9 +37,17 @@ impl Token {
 
 /// Another system that commits by itself.
 pub trait Sink {
+    /// Refuses from now on every token of the partition with a lower [tenure](Token::tenure) than this one.
+    /// Called when the partition is taken over: the owner before may live and not know that it was replaced.
+    ///
+    /// # Errors
+    ///
+    /// It is called again later, and the partition waits. It must fail if a higher tenure was seen.
+    fn fence(&mut self, partition: &TopicPartition, tenure: u64) -> Result<(), BoxError>;
+
     /// Carries out the work on `messages` in one transaction, which also keeps the token. A token that was
     /// [closed](Sink::close) must be refused, and so must one with a lower
-    /// [tenure](Token::tenure) than the partition's highest.
+    /// [tenure](Token::tenure) than the partition was [fenced](Sink::fence) with.
     ///
     /// # Errors
     ///
@@ -79,6 +87,11 @@ impl<S: Sink> InSink<S> {
 }
 
 impl<C: Client, S: Sink> Work<C> for InSink<S> {
+    fn fence(&mut self, partition: &TopicPartition, tenure: u64) -> Result<(), WorkError> {
+        let fenced = self.sink.fence(partition, tenure);
+        fenced.map_err(|source| WorkError::Batch { source })
+    }
+
     fn settle(&mut self, owned: &mut Owned<'_, C>) -> Result<(), WorkError> {
         for prepared in owned.store.in_doubt() {
             let token = String::from_utf8_lossy(prepared.token()).into_owned();
@@ -91,8 +104,6 @@ impl<C: Client, S: Sink> Work<C> for InSink<S> {
     }
 
     fn work(&mut self, owned: &mut Owned<'_, C>, claimed: Claimed<'_>) -> Result<(), WorkError> {
-        // What an earlier batch left, when the sink could not be asked.
-        self.settle(owned)?;
         let mut messages = claimed.fresh().map(|(_, message)| message).peekable();
         if messages.peek().is_none() {
             return Ok(claimed.into_claim().commit()?);

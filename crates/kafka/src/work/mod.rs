@@ -39,6 +39,17 @@ pub trait Work<C: Client> {
         Ok(())
     }
 
+    /// Shuts owners of the partition with a lower number than `tenure` out of another system, before anything is
+    /// asked of what they have done: one of them may live and not know that it was replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`Work::settle`].
+    fn fence(&mut self, partition: &TopicPartition, tenure: u64) -> Result<(), WorkError> {
+        let _ = (partition, tenure);
+        Ok(())
+    }
+
     /// Ends what an earlier owner of the partition left between two systems. Called before the partition is
     /// read, until it succeeds.
     ///

@@ -85,6 +85,9 @@ where
     }
 
     fn settle(&mut self, owned: &mut Owned<'_, C>) -> Result<(), WorkError> {
+        if !self.open.contains_key(owned.partition) {
+            Work::<C>::take_over(self, owned.partition)?;
+        }
         // Nothing of an earlier producer can be committed any more: what the group says is final.
         let committed = owned.client.committed(owned.partition)?;
         let committed = committed.as_ref().and_then(|found| Tenure::parse(&found.metadata));
