@@ -53,9 +53,10 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
     ///
     /// # Errors
     ///
-    /// [`Error::Setting`](crate::Error::Setting).
-    pub fn new(client: C, work: W, settings: Settings) -> Result<Consumer<C, W>> {
+    /// [`Error::Setting`](crate::Error::Setting); [`Error::Store`](crate::Error::Store) if threads cannot be started.
+    pub fn new(client: C, work: W, mut settings: Settings) -> Result<Consumer<C, W>> {
         settings.validate()?;
+        settings.make_set()?;
         Ok(Consumer {
             client,
             work,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use firstseen::{Builder, Store, TimeSource};
+use firstseen::{Builder, Store, StoreSet, TimeSource};
 
 use crate::dead::DeadLetters;
 use crate::error::{BoxError, Error, Result};
@@ -16,7 +16,8 @@ use crate::select::{IdFrom, TimeFrom};
 #[derive(Debug)]
 pub struct Settings {
     pub(crate) folder: PathBuf,
-    pub(crate) store: Builder,
+    store: Builder,
+    set: Option<StoreSet>,
     pub(crate) id_from: IdFrom,
     pub(crate) time_from: TimeFrom,
     pub(crate) payloads: bool,
@@ -105,6 +106,7 @@ impl Settings {
         Settings {
             folder: folder.as_ref().to_path_buf(),
             store: Store::builder().time(TimeSource::Event),
+            set: None,
             id_from: IdFrom::default(),
             time_from: TimeFrom::default(),
             payloads: false,
@@ -120,12 +122,20 @@ impl Settings {
         }
     }
 
-    /// How the stores are opened: window, durability, the [set](firstseen::StoreSet) that they share.
+    /// How the stores are opened: window, durability, and the like; their memory is their [set](Settings::set)'s.
     /// Default: the store's defaults, with [`TimeSource::Event`], as fits a stream that is read again from
     /// earlier times.
     #[must_use]
     pub fn store(mut self, store: Builder) -> Settings {
         self.store = store;
+        self
+    }
+
+    /// The memory and the threads that the stores of all partitions share, with other consumers of the process too if
+    /// they are given the same set. Default: a set of the consumer's own, with the defaults of sets.
+    #[must_use]
+    pub fn set(mut self, set: &StoreSet) -> Settings {
+        self.set = Some(set.clone());
         self
     }
 
@@ -256,6 +266,22 @@ impl Settings {
             );
         }
         Ok(())
+    }
+
+    /// Makes the stores' set, if none was given.
+    pub(crate) fn make_set(&mut self) -> Result<()> {
+        if self.set.is_none() {
+            self.set = Some(StoreSet::builder().build()?);
+        }
+        Ok(())
+    }
+
+    /// How a store is opened.
+    pub(crate) fn builder(&self) -> Builder {
+        match &self.set {
+            Some(set) => self.store.clone().set(set),
+            None => self.store.clone(),
+        }
     }
 
     /// The folder of a partition's store.

@@ -269,7 +269,7 @@ impl GroupSays<'_> {
 fn open_own(settings: &Settings, partition: &TopicPartition) -> Result<Option<Store>, Stopped> {
     let folder = settings.folder_of(partition);
     Ok(match folder.exists() {
-        true => Some(settings.store.clone().open(&folder)?),
+        true => Some(settings.builder().open(&folder)?),
         false => None,
     })
 }
@@ -292,7 +292,7 @@ impl Wanted<'_> {
     ) -> Result<Store, Stopped> {
         let folder = settings.folder_of(self.partition);
         if said.standing(own.as_ref())? != Standing::Stale {
-            return Ok(own.map_or_else(|| settings.store.clone().open(&folder), Ok)?);
+            return Ok(own.map_or_else(|| settings.builder().open(&folder), Ok)?);
         }
         let coming = beside(&folder, "coming");
         remove(&coming).map_err(|source| folder_error("remove", &coming, source))?;
@@ -300,7 +300,7 @@ impl Wanted<'_> {
             complete.close()?;
             own.map_or(Ok(()), Store::close)?;
             put_in_place(&coming, &folder)?;
-            return Ok(settings.store.clone().open(&folder)?);
+            return Ok(settings.builder().open(&folder)?);
         }
         if let Some(own) = &own
             && self.all_in_store
@@ -319,7 +319,7 @@ impl Wanted<'_> {
             // Something is known.
             put_in_place(&coming, &folder)?;
         }
-        let store = own.map_or_else(|| settings.store.clone().open(&folder), Ok)?;
+        let store = own.map_or_else(|| settings.builder().open(&folder), Ok)?;
         self.go_on_at_group(&store, said)?;
         Ok(store)
     }
@@ -339,7 +339,7 @@ impl Wanted<'_> {
         if let Some(archive) = &mut settings.hooks.archive
             && archive.fetch(self.partition, coming).map_err(failed)?
         {
-            let store = settings.store.clone().open(coming)?;
+            let store = settings.builder().open(coming)?;
             let further = match own {
                 Some(own) => store.progress(self.source)? >= own.progress(self.source)?,
                 None => true,
@@ -354,8 +354,8 @@ impl Wanted<'_> {
                 remove(coming).map_err(|source| folder_error("remove", coming, source))?;
             }
         }
+        let builder = settings.builder();
         let Some(history) = &mut settings.hooks.history else { return Ok(None) };
-        let builder = &settings.store;
         // By event time a store is as old as its last message: twice the window is enough if that came within one, and
         // else it takes all there is.
         for everything in [false, true] {

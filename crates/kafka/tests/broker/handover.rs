@@ -14,7 +14,7 @@ use firstseen_kafka::{
 use crate::broker::{DEADLINE, brokers, client, folder, fresh, produce, read_committed, topic};
 
 fn settings(stores: &Path) -> Settings {
-    let store = Store::builder().time(TimeSource::System).memory_budget(16 << 20);
+    let store = Store::builder().time(TimeSource::System);
     Settings::new(stores).store(store).time_from(TimeFrom::Arrival)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use firstseen::{Builder, Store, TimeSource};
+use firstseen::{Builder, Store, StoreSet, TimeSource};
 use firstseen_kafka::testing::{Cluster, Process, Protocol};
 use firstseen_kafka::{BackOff, Settings, handover::OnIncomplete};
 use tempfile::TempDir;
@@ -45,6 +45,7 @@ impl World {
     pub fn settings(&self, folder: &str) -> Settings {
         let instant = Duration::from_nanos(1);
         Settings::new(self.folder_of(folder))
+            .set(&small())
             .store(store())
             .batch_messages(BATCH)
             .linger(Duration::ZERO)
@@ -102,11 +103,12 @@ pub fn counted_in(store: &Store) -> BTreeMap<String, u64> {
 
 /// How stores are opened.
 pub fn store() -> Builder {
-    Store::builder()
-        .time(TimeSource::Event)
-        .memory_budget(16 << 20)
-        .active_ids(1 << 10)
-        .background(false)
+    Store::builder().time(TimeSource::Event).active_ids(1 << 10).background(false)
+}
+
+/// The least memory that the stores of all partitions do with.
+fn small() -> StoreSet {
+    StoreSet::builder().memory_budget(64 << 20).threads(1).build().unwrap()
 }
 
 /// In memory where that is to be had: thousands of stores are opened.
