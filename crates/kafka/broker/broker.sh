@@ -9,6 +9,7 @@ CACHE=${FIRSTSEEN_KAFKA_CACHE:-$TARGET/kafka-broker}
 JAVA_MIN=17
 START_SECONDS=60
 STOP_SECONDS=20
+PORT_SECONDS=5
 TRIES=5
 
 FAILED=1
@@ -79,6 +80,15 @@ fetch_jars() {
 # Nothing answers on the port. Another process may still take it; then a start tries anew.
 port_is_free() {
   ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# A process that was killed a moment ago may hold its port a little longer than its name.
+wait_for_port() {
+  local deadline=$((SECONDS + PORT_SECONDS))
+  until port_is_free "$1"; do
+    [ "$SECONDS" -lt "$deadline" ] || return 1
+    sleep 0.05
+  done
 }
 
 # Below the ports that systems hand to outgoing connections.
@@ -229,7 +239,7 @@ start() {
   if [ -z "$port" ] && [ -f "$DIR/bootstrap" ]; then
     port=$(sed 's/.*://' "$DIR/bootstrap")
   fi
-  [ -z "$port" ] || port_is_free "$port" ||
+  [ -z "$port" ] || wait_for_port "$port" ||
     fail $FAILED "port $port is taken by another process; choose one by --port"
   touch "$DIR/broker.log"
   for ((try = 1; try <= TRIES; try++)); do

@@ -170,8 +170,13 @@ impl Partition {
             source,
         })?;
         let committed_next = committed.as_ref().map(|committed| committed.next);
-        let mut open =
-            Open { store, tenure, group_next: committed_next, committed: Instant::now() };
+        let mut open = Open {
+            store,
+            tenure,
+            group_next: committed_next,
+            committed: Instant::now(),
+            confirmed: false,
+        };
         let settled = shared.work.settle(&mut owned(&self.name, &mut open, shared.client));
         settled.map_err(|error| match error {
             WorkError::Store(error) => error.into(),
@@ -183,6 +188,7 @@ impl Partition {
         let mut owner = owned(&self.name, &mut open, shared.client);
         let committed = shared.work.commit_offset(&mut owner, &committed, true);
         committed.map_err(Stopped::Work)?;
+        open.confirmed = true;
         shared.client.read_from(&self.name, next)?;
         Ok(open)
     }

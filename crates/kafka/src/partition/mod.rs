@@ -58,6 +58,8 @@ struct Open {
     /// The offset that was last committed to the group, and when.
     group_next: Option<u64>,
     committed: Instant,
+    /// Whether that was waited for. If not, the broker may have refused it, and clients need not say so.
+    confirmed: bool,
 }
 
 /// What has been counted since it was assigned.
@@ -249,10 +251,12 @@ impl Partition {
             return Ok(());
         };
         let due = open.committed.elapsed() >= shared.settings.commit_every;
-        if !due || progress.is_none() || open.group_next == progress {
+        let moved = open.group_next != progress;
+        if !due || progress.is_none() || !moved && open.confirmed {
             return Ok(());
         }
-        match self.tell_group(shared, false) {
+        // While messages come the next commit makes good for one that failed; after the last there is time to wait.
+        match self.tell_group(shared, !moved) {
             Err(WorkError::Client(fault)) if fault.kind == FaultKind::Fenced => {
                 self.acquire_anew(shared)
             }
@@ -279,6 +283,7 @@ impl Partition {
         let committed = Committed { next, metadata: open.tenure.metadata(None) };
         let mut owned = owned(&self.name, open, shared.client);
         shared.work.commit_offset(&mut owned, &committed, wait)?;
+        open.confirmed = wait;
         Ok(true)
     }
 

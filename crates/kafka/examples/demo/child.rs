@@ -1,0 +1,93 @@
+//! A process of consumers: a thread for each way. It leaves its groups once its standard input is closed.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use firstseen_kafka::{BoxError, Metrics};
+
+use crate::ways::{self, Way};
+
+/// What a child says once it has worked on its first message.
+pub const WORKED: &str = "worked";
+/// What it says when partitions have come or gone.
+pub const REBALANCED: &str = "rebalanced";
+
+/// What all threads of a child know.
+#[derive(Debug)]
+pub struct Env {
+    pub dir: PathBuf,
+    pub brokers: String,
+    /// The name of this life of the process.
+    pub life: String,
+    pub stop: AtomicBool,
+}
+
+/// Does a child's work.
+pub fn run(dir: PathBuf, brokers: String, life: String) -> ExitCode {
+    match work(Env { dir, brokers, life, stop: AtomicBool::new(false) }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn work(env: Env) -> Result<(), BoxError> {
+    let logs = env.dir.join("logs");
+    std::fs::create_dir_all(&logs)?;
+    let log = File::create(logs.join(&env.life))?;
+    tracing_subscriber::fmt().with_ansi(false).with_writer(Arc::new(log)).init();
+    let env = Arc::new(env);
+    let stopped = Arc::clone(&env);
+    thread::spawn(move || {
+        // The parent never writes; what is read is its end, or its wish.
+        let _ = io::stdin().read(&mut [0]);
+        stopped.stop.store(true, Ordering::Relaxed);
+    });
+    thread::scope(|scope| {
+        for way in Way::ALL {
+            let env = &*env;
+            scope.spawn(move || {
+                if let Err(error) = ways::consume(env, way) {
+                    eprintln!("{} in {}: {error}", way.name(), env.life);
+                    std::process::exit(2);
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// What the parent was told of a consumer.
+#[derive(Debug, Default)]
+pub struct Told {
+    worked: bool,
+    changes: u64,
+}
+
+impl Told {
+    /// Tells the parent what has changed.
+    pub fn tell(&mut self, metrics: &Metrics) {
+        let changes = metrics.assigned + metrics.revoked + metrics.lost;
+        if changes != self.changes {
+            self.changes = changes;
+            say(REBALANCED);
+        }
+        if !self.worked && metrics.partitions.iter().any(|partition| partition.new > 0) {
+            self.worked = true;
+            say(WORKED);
+        }
+    }
+}
+
+fn say(word: &str) {
+    let mut out = io::stdout().lock();
+    // Without a parent there is nobody to tell.
+    let _ = writeln!(out, "{word}").and_then(|()| out.flush());
+}
