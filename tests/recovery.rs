@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use firstseen::testing::{MemoryDisk, Storage};
+use firstseen::testing::{MemoryDisk, Op, Storage};
 use firstseen::{Backend, Builder, Durability, Error, Store, Verdict};
 
 mod support;
@@ -390,4 +390,82 @@ fn a_manifest_of_unknown_fate_is_followed_by_nothing() {
         let _ = store.close();
         assert_known(&open(&disk), 0, 900);
     }
+}
+
+/// Three segments with a call each, of which nothing was made durable.
+fn three_segments() -> MemoryDisk {
+    let disk = MemoryDisk::new();
+    let store = builder(&disk).active_ids(100).open(DIR).unwrap();
+    (0..3).for_each(|n| insert(&store, n * 70, n * 70 + 70));
+    assert_eq!(files(&disk, ".log").len(), 3);
+    disk.kill()
+}
+
+/// Nothing of the two had been made durable, and of the later more had reached the medium than of the earlier.
+#[test]
+fn a_header_cut_short_before_a_whole_one_ends_the_log() {
+    for kept in 0..128 {
+        for zeros_behind in [false, true] {
+            let disk = three_segments();
+            let name = &files(&disk, ".log")[1];
+            let mut bytes = read(&disk, name);
+            let len = if zeros_behind { bytes.len() } else { kept };
+            bytes.truncate(kept);
+            bytes.resize(len, 0);
+            overwrite(&disk, name, &bytes);
+            let opened = builder(&disk).open(DIR);
+            let store = opened.unwrap_or_else(|error| panic!("{kept} bytes of it: {error}"));
+            assert_known(&store, 0, 70);
+            assert_eq!(store.contains(&range(70, 210)).unwrap(), [false; 140]);
+            drop(store);
+            assert_known(&open(&disk), 0, 70);
+        }
+    }
+}
+
+/// The same bytes, but what is behind them says that they were durable.
+#[test]
+fn a_header_cut_short_before_one_that_vouches_for_it_is_damage() {
+    for kept in 0..128 {
+        let disk = MemoryDisk::new();
+        let store = builder(&disk).active_ids(100).open(DIR).unwrap();
+        insert(&store, 0, 70);
+        insert(&store, 70, 140);
+        store.sync().unwrap();
+        insert(&store, 140, 210);
+        let disk = disk.kill();
+        let name = &files(&disk, ".log")[1];
+        overwrite(&disk, name, &read(&disk, name)[..kept]);
+        let found = corruption(builder(&disk).open(DIR));
+        assert_eq!(found.path, path(name), "{kept} bytes of it");
+    }
+}
+
+/// A failure cuts files to what was acknowledged. Then a power cut that leaves lengths as it likes ends some of them
+/// inside of a header, and what was never durable kept the store from opening.
+#[test]
+fn a_power_cut_after_a_failure_leaves_a_store_that_opens() {
+    let go = |disk: &MemoryDisk| -> firstseen::Result<()> {
+        let store = builder(disk).active_ids(100).open(DIR)?;
+        for n in 0..5 {
+            store.check_and_insert(&range(n * 70, n * 70 + 70))?;
+        }
+        store.close()
+    };
+    let whole = MemoryDisk::new();
+    go(&whole).unwrap();
+    let mut refused = 0;
+    for (at, op) in (0..).zip(whole.history()) {
+        if !matches!(op, Op::Rename | Op::SyncDir) {
+            continue;
+        }
+        let disk = MemoryDisk::new();
+        disk.fail_at(at, ErrorKind::Other);
+        refused += u32::from(go(&disk).is_err());
+        for seed in 0..40 * support::scale() {
+            let opened = builder(&disk.crash_with(seed)).open(DIR);
+            assert!(opened.is_ok(), "{op:?} {at}, seed {seed}: {:?}", opened.err());
+        }
+    }
+    assert!(refused > 8, "{refused}");
 }

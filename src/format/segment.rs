@@ -29,6 +29,16 @@ pub(crate) struct SegmentHeader {
     pub(crate) previous: Previous,
 }
 
+/// Whether these bytes are the front of the header of segment `number`, whole or cut short, and zeros: as its
+/// write leaves them, and not changed since.
+pub(crate) fn is_front(bytes: &[u8; BYTES], store: &StoreId, number: u64) -> bool {
+    let (before, stored) = bytes.split_at(SUM_AT);
+    let sum = Salt::new(store, MAGIC, number).sum(0, before).to_le_bytes();
+    let same = stored.iter().zip(sum).take_while(|&(&stored, sum)| stored == sum).count();
+    // Of a front that ends before the checksum nothing can be told.
+    stored[same..].iter().all(|&byte| byte == 0)
+}
+
 /// What a segment says of the one before; nothing if there is none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Previous {
@@ -120,5 +130,20 @@ mod tests {
         assert!(SegmentHeader::decode(&bytes, &[5; 16], 5, path).is_err());
         assert!(SegmentHeader::decode(&bytes, &[6; 16], 4, path).is_err());
         assert_eq!(SegmentHeader::decode(&[0; BYTES], &[5; 16], 4, path).unwrap(), None);
+    }
+
+    #[test]
+    fn every_front_of_a_header_is_one_and_a_changed_header_is_not() {
+        let whole = sample().encode();
+        for len in 0..=BYTES {
+            let mut front = [0; BYTES];
+            front[..len].copy_from_slice(&whole[..len]);
+            assert!(is_front(&front, &[5; 16], 4), "{len} bytes");
+        }
+        for bit in 0..BYTES * 8 {
+            let mut changed = whole;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(!is_front(&changed, &[5; 16], 4), "bit {bit}");
+        }
     }
 }

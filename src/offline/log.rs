@@ -55,7 +55,7 @@ pub(super) fn parts(snapshot: &mut Snapshot) -> Result<Vec<Part>> {
     while let Some((SegmentFile { number, path, file }, header)) = segments.next() {
         let Some(header) = chain.follow(&*file, &path, number, header)? else {
             let behind = segments.map(|(s, _)| Ok((s.number, s.path, s.file)));
-            chain.check_all_dropped(&*file, &path, header, behind)?;
+            chain.check_all_dropped(&*file, &path, number, header, behind)?;
             break;
         };
         let tail = measure(&*file, &path, header.salt())?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::transfer::{export_in, import_in};
 use super::verify::verify;
@@ -12,9 +13,9 @@ use crate::error::{Corruption, Error};
 use crate::format::names;
 use crate::format::superblock::Superblock;
 use crate::sys::{Storage, read_exact_at, write_all_at};
-use crate::testing::MemoryDisk;
 use crate::testing::values::{give_values, values_of};
-use crate::{Backend, Store, Verdict};
+use crate::testing::{ManualClock, MemoryDisk};
+use crate::{Backend, Durability, Store, Timestamp, Verdict};
 
 const DIR: &str = "/s";
 const COPY: &str = "/copy";
@@ -209,6 +210,31 @@ fn bytes_of(disk: &MemoryDisk) -> Vec<(PathBuf, Vec<u8>)> {
     };
     let is_data = |name: &String| ![names::LOCK, names::RESERVE].contains(&name.as_str());
     names.into_iter().filter(is_data).map(read).collect()
+}
+
+/// The damage that an opening refuses, of a segment that lets nothing in between others.
+#[test]
+fn verification_sees_a_changed_header_of_an_empty_segment() {
+    let (disk, clock) = (MemoryDisk::new(), ManualClock::new(Timestamp::from_secs(1_700_000_000)));
+    let hour = Duration::from_secs(3_600);
+    let builder = Store::builder().memory_budget(16 << 20).window(hour).background(false);
+    let builder = builder.clock(Arc::new(clock.clone())).durability(Durability::Sync);
+    let store = builder.storage(storage(&disk)).open(DIR).unwrap();
+    for call in [0..10, 0..10, 20..30] {
+        store.check_and_insert(&ids(call)).unwrap();
+        clock.advance(hour / 4);
+    }
+    let disk = disk.kill();
+    assert_eq!(damages(&disk, DIR).0.damages, 0);
+    let logs = bytes_of(&disk)
+        .into_iter()
+        .filter(|(path, _)| path.extension().is_some_and(|e| e == "log"));
+    for (path, bytes) in logs {
+        let file = disk.open_write(&path).unwrap();
+        write_all_at(&*file, &[bytes[125] ^ 1], 125).unwrap();
+        assert!(damages(&disk, DIR).0.damages > 0, "{}", path.display());
+        write_all_at(&*file, &bytes[125..126], 125).unwrap();
+    }
 }
 
 #[test]

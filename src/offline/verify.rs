@@ -294,13 +294,19 @@ impl Check<'_> {
             headers.push(self.note(header)?);
         }
         let mut chain = Chain::new(store, manifest);
-        for (segment, header) in segments.iter().zip(headers) {
+        let mut ended = false;
+        for (position, (segment, header)) in segments.iter().zip(headers).enumerate() {
             let SegmentFile { number, path, file } = segment;
             let len = file.len().map_err(|e| Error::io("measure", path, e))?;
             self.read(len);
-            // Where the header is damaged, frames are checked all the same.
-            if let Some(header) = header {
-                self.note(chain.follow(&**file, path, *number, header))?;
+            // Where the header is damaged, or the log has ended before, frames are checked all the same.
+            if let Some(header) = header.filter(|_| !ended)
+                && let Some(None) = self.note(chain.follow(&**file, path, *number, header))?
+            {
+                ended = true;
+                let behind = segments[position + 1..].iter();
+                let behind = behind.map(|later| Ok((later.number, &later.path, &later.file)));
+                self.note(chain.check_all_dropped(&**file, path, *number, header, behind))?;
             }
             if let (Some(Some(header)), Some(manifest)) = (header, manifest) {
                 self.ticks(path, manifest, header.generation, header.ticks, false);

@@ -2,9 +2,9 @@
 //!
 //! Opening asks for it, and so do the offline tools; the rules are those of `docs/FORMAT.md`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::layout::{header_was_begun, read_segment_header};
+use super::layout::{header_has_changed, read_segment_header};
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::manifest::Manifest;
@@ -62,43 +62,45 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Judges the segments behind one that does not follow, at `path`, with this header.
+    /// Judges the segments behind segment `number`, which does not follow, at `path`, with this header.
     pub(crate) fn check_all_dropped(
         &self,
         file: &dyn File,
         path: &Path,
+        number: u64,
         header: Option<SegmentHeader>,
-        behind: impl IntoIterator<Item = Result<(u64, PathBuf, Box<dyn File>)>>,
+        behind: impl IntoIterator<Item = Result<(u64, impl AsRef<Path>, impl AsRef<dyn File>)>>,
     ) -> Result<()> {
-        let begun = header.is_none() && header_was_begun(file, path)?;
+        let changed = header.is_none() && header_has_changed(file, path, self.store, number)?;
         behind.into_iter().try_for_each(|segment| {
             let (number, later, file) = segment?;
-            self.check_dropped(&*file, &later, number, begun.then_some(path))
+            self.check_dropped(file.as_ref(), later.as_ref(), number, changed.then_some(path))
         })
     }
 
     /// Judges segment `number`, behind one that does not follow: nothing durable may go with the two. Segments are
     /// made durable in order, so if anything says that some of this one, or of the one before, was, then all
-    /// before it was. `begun` is a segment whose header does not verify and was begun: this one has none, then.
+    /// before it was. `changed` is a segment whose header was once whole: a power cut does not take it back. One
+    /// that is cut short says nothing, for of two segments that nobody made durable it may be the later that is whole.
     fn check_dropped(
         &self,
         file: &dyn File,
         path: &Path,
         number: u64,
-        begun: Option<&Path>,
+        changed: Option<&Path>,
     ) -> Result<()> {
         let header = read_segment_header(file, path, self.store, number)?;
-        match (header, begun) {
-            (Some(_), Some(begun)) => Err(Error::from(Corruption {
-                path: begun.to_path_buf(),
+        match (header, changed) {
+            (Some(header), _) if header.previous.durable > 0 => {
+                Err(lost_before(path, number - 1, 0, header.previous.durable))
+            }
+            (Some(_), Some(changed)) => Err(Error::from(Corruption {
+                path: changed.to_path_buf(),
                 offset: 0,
                 what: "log segment header",
                 expected: "a header, for a later segment has one".into(),
                 found: "bytes that do not verify".into(),
             })),
-            (Some(header), None) if header.previous.durable > 0 => {
-                Err(lost_before(path, number - 1, 0, header.previous.durable))
-            }
             _ => check_not_lost(file, path, self.store, number, header, self.last),
         }
     }

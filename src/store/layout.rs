@@ -7,7 +7,7 @@ use crate::config::{Backend, TimeSource};
 use crate::error::{Corruption, Error, Result};
 use crate::format::frame::HEADER as FRAME_HEADER;
 use crate::format::manifest::{Manifest, RunEntry};
-use crate::format::segment::{BYTES as HEADER, SegmentHeader};
+use crate::format::segment::{BYTES as HEADER, SegmentHeader, is_front};
 use crate::format::snapshot::Snapshot;
 use crate::format::superblock::Superblock;
 use crate::format::{NUMBER_END, StoreId, names};
@@ -109,11 +109,17 @@ pub(crate) fn time_source_of(manifest: &Manifest) -> Result<TimeSource> {
     })
 }
 
-/// Whether any of a segment's header was written.
-pub(super) fn header_was_begun(file: &dyn File, path: &Path) -> Result<bool> {
+/// Whether the header of a segment was written to its end and has changed since: it neither verifies nor was its
+/// write cut short, or never begun.
+pub(super) fn header_has_changed(
+    file: &dyn File,
+    path: &Path,
+    store: &StoreId,
+    number: u64,
+) -> Result<bool> {
     let mut bytes = [0; HEADER];
-    read_at_most(file, path, &mut bytes)?;
-    Ok(bytes.iter().any(|&byte| byte != 0))
+    let filled = read_at_most(file, path, &mut bytes)?;
+    Ok(filled == HEADER && !is_front(&bytes, store, number))
 }
 
 /// Reads the header of a segment; `None` if the segment was created and its header never written, or not

@@ -94,7 +94,7 @@ pub(crate) fn replay_log(
         let Some(header) = chain.follow(&*file, &path, number, header)? else {
             let behind = numbers[position + 1..].iter();
             let behind = behind.map(|&n| Ok((n, vault.segment_path(n), vault.open_segment(n)?)));
-            chain.check_all_dropped(&*file, &path, header, behind)?;
+            chain.check_all_dropped(&*file, &path, number, header, behind)?;
             replayed.dropped = numbers[position..].to_vec();
             break;
         };
