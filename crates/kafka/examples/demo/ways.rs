@@ -109,11 +109,7 @@ fn settings(dir: &Path, way: Way) -> Settings {
 /// How stores are opened. Far smaller than anybody would choose: tables are sealed and runs are merged all the
 /// time, so that kills hit that, too.
 pub fn store() -> firstseen::Builder {
-    Store::builder()
-        .time(TimeSource::Event)
-        .durability(Durability::Buffered)
-        .memory_budget(32 << 20)
-        .active_ids(500)
+    Store::builder().time(TimeSource::Event).durability(Durability::Buffered).active_ids(500)
 }
 
 /// The key of the state under which a partition's count and sum are.
