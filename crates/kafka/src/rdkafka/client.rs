@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use ::rdkafka::Offset;
 use ::rdkafka::config::ClientConfig;
 use ::rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata, RebalanceProtocol,
 };
 use ::rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use ::rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp as RecordTime};
+use ::rdkafka::{Offset, TopicPartitionList};
 
 use super::context::Context;
 use super::{PATIENCE, committing, config, fault, list, offset, position};
@@ -150,10 +150,14 @@ impl Client for KafkaClient {
     }
 
     fn accept(&mut self, partitions: &[TopicPartition]) -> Result<(), Fault> {
-        // At the end: what comes before the store says from where to read is not taken.
-        let mut list = list(partitions);
-        let at_end = list.set_all_offsets(Offset::End);
-        at_end.map_err(|e| fault::of("name an offset", &e))?;
+        // At the end: what comes before the store says from where to read is not taken. It is asked for here, and
+        // not left to librdkafka: while that looks for a named offset such as "end", a seek is forgotten.
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            let end = offset(self.bounds(partition)?.end);
+            let added = list.add_partition_offset(&partition.topic, partition.partition, end);
+            added.map_err(|e| fault::of("name an offset", &e))?;
+        }
         let assigned = match self.is_cooperative() {
             true => self.consumer.incremental_assign(&list),
             false => self.consumer.assign(&list),

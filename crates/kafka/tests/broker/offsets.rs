@@ -38,6 +38,28 @@ fn a_partition_is_read_from_where_it_is_said_and_from_nowhere_else() {
     }
 }
 
+/// The loop says where to read as soon as a partition is its own: that must not get lost on the way.
+#[test]
+fn a_partition_is_read_from_where_it_is_said_at_once() {
+    let Some(brokers) = brokers() else { return };
+    let topic = topic(brokers, "at-once", 4);
+    for partition in 0..4 {
+        produce(brokers, &topic, partition, (0..10).map(|n| n.to_string()));
+    }
+    for round in 0..20 {
+        let strategy = ["cooperative-sticky", "range"][round % 2];
+        let group = fresh("at-once");
+        let mut client = client(brokers, &group, strategy).subscribe(&[&topic]).unwrap();
+        for partition in assigned(&mut client) {
+            client.read_from(&partition, 3).unwrap();
+        }
+        poll_until(&mut client, "all messages from the offset on", |_, kept, _| {
+            assert!(kept.iter().all(|(_, offset)| *offset >= 3));
+            kept.len() == 4 * 7
+        });
+    }
+}
+
 #[test]
 fn what_is_committed_comes_back_with_its_metadata() {
     let Some(brokers) = brokers() else { return };
