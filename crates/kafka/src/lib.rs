@@ -98,7 +98,9 @@
 //! # What it does not do
 //!
 //! It does not make deliveries exactly once: a message may come any number of times. It does not find copies of a message in other
-//! partitions, nor later than a window. Effects of [`Filter`], and what any work does elsewhere than its way says, happen again after a crash.
+//! partitions, nor later than a window. It takes the group's word for who had a partition last: where a group was empty for so long that the
+//! broker forgot its offsets (`offsets.retention.minutes`, a week by default), a store that is there counts as the last one, and a partition
+//! without a store as never read. Effects of [`Filter`], and what any work does elsewhere than its way says, happen again after a crash.
 
 mod batch;
 mod client;

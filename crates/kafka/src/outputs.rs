@@ -25,15 +25,15 @@ struct Target {
 }
 
 impl OutputBuffer {
-    /// A door for the outputs of one message, whose id is `id`. With `history` they carry where they come from.
+    /// A door for the outputs of one message. With `history`, the id and the time by which it was judged, they
+    /// carry where they come from.
     pub(crate) fn of<'a>(
         &'a mut self,
         partition: &'a TopicPartition,
         message: &'a Message<'a>,
-        id: &'a [u8],
-        history: bool,
+        history: Option<(&'a [u8], Timestamp)>,
     ) -> Outputs<'a> {
-        Outputs { buffer: self, partition, message, id, history }
+        Outputs { buffer: self, partition, message, history }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -77,8 +77,7 @@ pub struct Outputs<'a> {
     buffer: &'a mut OutputBuffer,
     partition: &'a TopicPartition,
     message: &'a Message<'a>,
-    id: &'a [u8],
-    history: bool,
+    history: Option<(&'a [u8], Timestamp)>,
 }
 
 impl Outputs<'_> {
@@ -103,16 +102,8 @@ impl Outputs<'_> {
         let topic = start..self.buffer.topics.len();
         let mut scratch = std::mem::take(&mut self.buffer.scratch);
         let mut all: Vec<Header<'_>> = headers.iter().collect();
-        if self.history {
-            let at = self.message.time.unwrap_or_else(Timestamp::now);
-            history::write(
-                self.partition,
-                self.message.offset,
-                at,
-                self.id,
-                &mut scratch,
-                &mut all,
-            );
+        if let Some((id, at)) = self.history {
+            history::write(self.partition, self.message.offset, at, id, &mut scratch, &mut all);
         }
         // Its offset is its place among the outputs: that is what the batch keeps ascending.
         let offset = self.buffer.places.len() as u64;

@@ -132,7 +132,9 @@ impl Settings {
     }
 
     /// The memory and the threads that the stores of all partitions share, with other consumers of the process too if
-    /// they are given the same set. Default: a set of the consumer's own, with the defaults of sets.
+    /// they are given the same set. A set takes as many stores as its budget has 16 MiB: a consumer that is assigned more
+    /// partitions stops. Default: a set of the consumer's own, with the defaults of sets: 512 MiB, for up to 32
+    /// partitions.
     #[must_use]
     pub fn set(mut self, set: &StoreSet) -> Settings {
         self.set = Some(set.clone());
@@ -236,7 +238,9 @@ impl Settings {
         self
     }
 
-    /// What a store is rebuilt from that does not have all that was done. Default: nothing.
+    /// What a store is rebuilt from that does not have all that was done: ids and progress, not the state that the
+    /// work has put into it. A message that left no trace in the history is worked on again, should it come again. Not
+    /// used by [`InStore`](crate::InStore), whose effects are the state. Default: nothing.
     #[must_use]
     pub fn history(mut self, history: impl History + 'static) -> Settings {
         self.hooks.history = Some(Box::new(history));
@@ -274,6 +278,11 @@ impl Settings {
             self.set = Some(StoreSet::builder().build()?);
         }
         Ok(())
+    }
+
+    /// How a store is opened that nobody works with: what it takes is not its set's.
+    pub(crate) fn builder_aside(&self) -> Builder {
+        self.store.clone()
     }
 
     /// How a store is opened.

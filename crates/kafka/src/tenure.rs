@@ -102,10 +102,19 @@ impl Kept {
         }
     }
 
-    /// Writes into a store that `tenure` has it now, durably. What the group said before stays known until
-    /// then.
-    pub(crate) fn write(store: &Store, tenure: &Tenure, group: Option<&Tenure>) -> Result<()> {
+    /// Writes into a store that `tenure` has it now, durably, and from where it reads `source`, if it has not read
+    /// it yet. What the group said before stays known until the group says otherwise.
+    pub(crate) fn write(
+        store: &Store,
+        tenure: &Tenure,
+        group: Option<&Tenure>,
+        (source, next): (&str, u64),
+    ) -> Result<()> {
+        let begun = store.progress(source)?.is_some();
         let mut tx = store.begin::<&[u8]>(&[])?;
+        if !begun {
+            tx.set_progress(source, next);
+        }
         let text = match group {
             Some(previous) => format!("{tenure} {previous}"),
             None => tenure.to_string(),
@@ -132,9 +141,10 @@ pub(crate) enum Standing {
 /// `committed`.
 pub(crate) fn standing(kept: Option<&Kept>, group: Option<&Tenure>, committed: bool) -> Standing {
     match (kept, group) {
-        (None, None) if committed => Standing::Stale,
+        // Somebody has read it who keeps no store, or none since.
+        (_, None) if committed => Standing::Stale,
         (None, None) => Standing::Untouched,
-        // The group's offsets have expired, or its first owner died before it committed one.
+        // Its first owner died before it committed anything, or the group's offsets have expired.
         (Some(_), None) => Standing::Current,
         (Some(kept), Some(group)) if kept.current == *group => Standing::Current,
         (Some(kept), Some(group)) if kept.previous.as_ref() == Some(group) => Standing::Current,
@@ -178,15 +188,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         assert_eq!(Kept::read(&store).unwrap(), None);
-        Kept::write(&store, &tenure(1), None).unwrap();
+        Kept::write(&store, &tenure(1), None, ("t/0", 7)).unwrap();
         assert_eq!(Kept::read(&store).unwrap(), Some(Kept { current: tenure(1), previous: None }));
-        Kept::write(&store, &tenure(2), Some(&tenure(1))).unwrap();
+        Kept::write(&store, &tenure(2), Some(&tenure(1)), ("t/0", 9)).unwrap();
         let kept = Kept::read(&store).unwrap().unwrap();
         assert_eq!(kept, Kept { current: tenure(2), previous: Some(tenure(1)) });
+        assert_eq!(store.progress("t/0").unwrap(), Some(7), "the first is where it begins");
         assert_eq!(standing(Some(&kept), Some(&tenure(2)), true), Standing::Current);
         assert_eq!(standing(Some(&kept), Some(&tenure(1)), true), Standing::Current);
         assert_eq!(standing(Some(&kept), Some(&tenure(3)), true), Standing::Stale);
         assert_eq!(standing(Some(&kept), None, false), Standing::Current);
+        assert_eq!(standing(Some(&kept), None, true), Standing::Stale);
         assert_eq!(standing(None, Some(&tenure(1)), true), Standing::Stale);
         assert_eq!(standing(None, None, true), Standing::Stale);
         assert_eq!(standing(None, None, false), Standing::Untouched);

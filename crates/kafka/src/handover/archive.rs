@@ -27,6 +27,8 @@ pub trait Archive {
 }
 
 /// An archive in a folder that all machines see: a network file system.
+///
+/// Each checkpoint is a folder of its own, and a small file, replaced as a whole, names the last one of a partition.
 #[derive(Debug, Clone)]
 pub struct FolderArchive {
     folder: PathBuf,
@@ -39,37 +41,50 @@ impl FolderArchive {
         FolderArchive { folder: folder.as_ref().to_path_buf() }
     }
 
-    fn place(&self, partition: &TopicPartition, what: &str) -> PathBuf {
-        self.folder.join(format!("{}-{}.{what}", partition.topic, partition.partition))
+    /// The file that names the last checkpoint of a partition.
+    fn pointer(&self, partition: &TopicPartition) -> PathBuf {
+        self.folder.join(format!("{}.last", stem(partition)))
     }
+
+    /// Removes the checkpoints of a partition but for one.
+    fn remove_others(&self, partition: &TopicPartition, kept: &str) -> io::Result<()> {
+        let of_partition = format!("{}.checkpoint-", stem(partition));
+        for entry in fs::read_dir(&self.folder)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name.starts_with(&of_partition) && name != kept {
+                remove(&self.folder.join(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn stem(partition: &TopicPartition) -> String {
+    format!("{}-{}", partition.topic, partition.partition)
 }
 
 impl Archive for FolderArchive {
     fn put(&mut self, partition: &TopicPartition, checkpoint: &Path) -> Result<(), BoxError> {
-        let (kept, coming, old) = (
-            self.place(partition, "kept"),
-            self.place(partition, "coming"),
-            self.place(partition, "old"),
-        );
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let name = format!("{}.checkpoint-{:016x}", stem(partition), u64::from_le_bytes(random));
         fs::create_dir_all(&self.folder)?;
-        remove(&coming)?;
-        copy(checkpoint, &coming)?;
-        // Between the two names there is none, and the next owner waits.
-        remove(&old)?;
-        if kept.exists() {
-            fs::rename(&kept, &old)?;
-        }
-        fs::rename(&coming, &kept)?;
+        copy(checkpoint, &self.folder.join(&name))?;
+        let coming = self.folder.join(format!("{name}.name"));
+        fs::write(&coming, &name)?;
+        fs::File::open(&coming)?.sync_all()?;
+        fs::rename(&coming, self.pointer(partition))?;
         sync(&self.folder)?;
-        Ok(remove(&old)?)
+        // Whoever fetches one of them now is told that it is gone, and fetches again.
+        Ok(self.remove_others(partition, &name)?)
     }
 
     fn fetch(&mut self, partition: &TopicPartition, dest: &Path) -> Result<bool, BoxError> {
-        let kept = self.place(partition, "kept");
-        if !kept.exists() {
-            return Ok(false);
-        }
-        copy(&kept, dest)?;
+        let name = match fs::read_to_string(self.pointer(partition)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            name => name?,
+        };
+        copy(&self.folder.join(name), dest)?;
         Ok(true)
     }
 }
@@ -92,7 +107,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Makes the names in a folder durable, where a folder can be synced.
-fn sync(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
@@ -124,6 +139,7 @@ mod tests {
         assert!(archive.fetch(&partition, &dest).unwrap());
         assert_eq!(fs::read_to_string(dest.join("sled").join("db")).unwrap(), "two");
         assert!(!archive.fetch(&other, &dir.path().join("none")).unwrap());
-        assert_eq!(fs::read_dir(dir.path().join("archive")).unwrap().count(), 1);
+        let left = fs::read_dir(dir.path().join("archive")).unwrap().count();
+        assert_eq!(left, 2, "the last checkpoint and its name");
     }
 }

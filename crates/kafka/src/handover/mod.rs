@@ -20,8 +20,8 @@ use crate::error::BoxError;
 use crate::history::Done;
 use crate::message::TopicPartition;
 
-pub(crate) use archive::remove;
 pub use archive::{Archive, FolderArchive};
+pub(crate) use archive::{remove, sync};
 
 /// What is done about a partition of which not all that was done is known: the store is missing or from before, or
 /// messages behind its progress are not kept any more.

@@ -22,7 +22,7 @@ use firstseen::{Past, Store, Timestamp};
 use super::{Open, Partition, Shared, State, owned};
 use crate::client::{Client, Committed, Fault, FaultKind};
 use crate::error::{BoxError, Error, Result};
-use crate::handover::{OnIncomplete, remove};
+use crate::handover::{OnIncomplete, remove, sync};
 use crate::history::Done;
 use crate::message::TopicPartition;
 use crate::settings::{Settings, Start};
@@ -161,7 +161,7 @@ impl Partition {
             source: &self.source,
             all_in_store: shared.work.is_all_in_store(),
         };
-        let store = wanted.find(shared.settings, &said, own)?;
+        let (store, complete) = wanted.find(shared.settings, &said, own)?;
         let kept = Kept::read(&store)?;
         let tenure = Tenure::after(group.as_ref(), kept.as_ref());
         let tenure = tenure.map_err(|source| Error::Folder {
@@ -182,8 +182,11 @@ impl Partition {
             WorkError::Store(error) => error.into(),
             error => Stopped::Work(error),
         })?;
+        if !complete {
+            go_on_at_group(&open.store, &self.source, &said)?;
+        }
         let next = self.next_to_read(&open, shared, &said)?;
-        Kept::write(&open.store, &open.tenure, group.as_ref())?;
+        Kept::write(&open.store, &open.tenure, group.as_ref(), (&self.source, next))?;
         let committed = Committed { next, metadata: open.tenure.metadata(None) };
         let mut owner = owned(&self.name, &mut open, shared.client);
         let committed = shared.work.commit_offset(&mut owner, &committed, true);
@@ -289,16 +292,17 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Finds or makes a store that has all that was done.
+    /// Finds or makes a store, and says whether it has all that was done.
     fn find(
         &self,
         settings: &mut Settings,
         said: &GroupSays<'_>,
         own: Option<Store>,
-    ) -> Result<Store, Stopped> {
+    ) -> Result<(Store, bool), Stopped> {
         let folder = settings.folder_of(self.partition);
+        let open = |settings: &Settings| settings.builder().open(&folder);
         if said.standing(own.as_ref())? != Standing::Stale {
-            return Ok(own.map_or_else(|| settings.builder().open(&folder), Ok)?);
+            return Ok((own.map_or_else(|| open(settings), Ok)?, true));
         }
         let coming = beside(&folder, "coming");
         remove(&coming).map_err(|source| folder_error("remove", &coming, source))?;
@@ -306,13 +310,13 @@ impl Wanted<'_> {
             complete.close()?;
             own.map_or(Ok(()), Store::close)?;
             put_in_place(&coming, &folder)?;
-            return Ok(settings.builder().open(&folder)?);
+            return Ok((open(settings)?, true));
         }
         if let Some(own) = &own
             && self.all_in_store
             && own.progress(self.source)?.is_some()
         {
-            return Ok(own.clone());
+            return Ok((own.clone(), true));
         }
         if settings.on_incomplete != OnIncomplete::Pass {
             return Err(Stopped::Incomplete(match said.tenure {
@@ -325,9 +329,7 @@ impl Wanted<'_> {
             // Something is known.
             put_in_place(&coming, &folder)?;
         }
-        let store = own.map_or_else(|| settings.builder().open(&folder), Ok)?;
-        self.go_on_at_group(&store, said)?;
-        Ok(store)
+        Ok((own.map_or_else(|| open(settings), Ok)?, false))
     }
 
     /// Gets a store that has all into the folder `coming` by what there is: an archive, a history, both.
@@ -338,29 +340,61 @@ impl Wanted<'_> {
         own: Option<&Store>,
         coming: &Path,
     ) -> Result<Option<Store>, Stopped> {
-        let failed = |error: BoxError| {
-            tracing::warn!(partition = %self.partition, %error, "a store cannot be handed over yet");
-            Stopped::Wait(Why::Failed)
-        };
-        if let Some(archive) = &mut settings.hooks.archive
-            && archive.fetch(self.partition, coming).map_err(failed)?
-        {
-            let store = settings.builder().open(coming)?;
+        if let Some(shipped) = self.fetch(settings, coming)? {
             let further = match own {
-                Some(own) => store.progress(self.source)? >= own.progress(self.source)?,
+                Some(own) => shipped.progress(self.source)? >= own.progress(self.source)?,
                 None => true,
             };
-            if said.standing(Some(&store))? != Standing::Stale || self.all_in_store && further {
-                return Ok(Some(store));
+            if said.standing(Some(&shipped))? != Standing::Stale || self.all_in_store && further {
+                return Ok(Some(shipped));
             }
-            let in_doubt = !store.in_doubt().is_empty();
-            store.close()?;
+            let in_doubt = !shipped.in_doubt().is_empty();
+            shipped.close()?;
             if in_doubt {
                 // What another owner has long settled would keep its progress where it is.
                 remove(coming).map_err(|source| folder_error("remove", coming, source))?;
             }
         }
-        let builder = settings.builder();
+        if self.all_in_store {
+            // A history knows nothing of state.
+            return Ok(None);
+        }
+        self.rebuild(settings, said, coming)
+    }
+
+    /// Opens the store that was shipped, if there is one that can be opened.
+    fn fetch(&self, settings: &mut Settings, coming: &Path) -> Result<Option<Store>, Stopped> {
+        let builder = settings.builder_aside();
+        let Some(archive) = &mut settings.hooks.archive else { return Ok(None) };
+        if !archive.fetch(self.partition, coming).map_err(|error| self.failed(&error))? {
+            return Ok(None);
+        }
+        match builder.open(coming) {
+            Ok(shipped) => Ok(Some(shipped)),
+            Err(
+                error @ (firstseen::Error::Corrupt(_) | firstseen::Error::WindowIncomplete { .. }),
+            ) => {
+                tracing::warn!(partition = %self.partition, %error, "what was shipped is damaged");
+                remove(coming).map_err(|source| folder_error("remove", coming, source))?;
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn failed(&self, error: &BoxError) -> Stopped {
+        tracing::warn!(partition = %self.partition, %error, "a store cannot be handed over yet");
+        Stopped::Wait(Why::Failed)
+    }
+
+    /// Adds to what is in the folder `coming`, if anything is, what a history knows.
+    fn rebuild(
+        &self,
+        settings: &mut Settings,
+        said: &GroupSays<'_>,
+        coming: &Path,
+    ) -> Result<Option<Store>, Stopped> {
+        let builder = settings.builder_aside();
         let Some(history) = &mut settings.hooks.history else { return Ok(None) };
         // By event time a store is as old as its last message: twice the window is enough if that came within one, and
         // else it takes all there is.
@@ -380,7 +414,8 @@ impl Wanted<'_> {
                 catch_up.add(self.source, &past.collect::<Vec<_>>())?;
                 Ok(())
             };
-            let covered = history.read(self.partition, needed, &mut add).map_err(failed)?;
+            let covered = history.read(self.partition, needed, &mut add);
+            let covered = covered.map_err(|error| self.failed(&error))?;
             if let Some(committed) = said.committed {
                 catch_up.set_progress(self.source, committed.next)?;
             }
@@ -395,17 +430,17 @@ impl Wanted<'_> {
         }
         Ok(None)
     }
+}
 
-    /// Lets a store that does not have all go on where the group stands.
-    fn go_on_at_group(&self, store: &Store, said: &GroupSays<'_>) -> Result<(), Stopped> {
-        let Some(committed) = said.committed else { return Ok(()) };
-        if store.progress(self.source)?.unwrap_or(0) < committed.next {
-            let mut tx = store.begin::<&[u8]>(&[])?;
-            tx.set_progress(self.source, committed.next);
-            tx.commit()?;
-        }
-        Ok(())
+/// Lets a store that does not have all go on where the group stands.
+fn go_on_at_group(store: &Store, source: &str, said: &GroupSays<'_>) -> Result<(), Stopped> {
+    let Some(committed) = said.committed else { return Ok(()) };
+    if store.progress(source)?.unwrap_or(0) < committed.next {
+        let mut tx = store.begin::<&[u8]>(&[])?;
+        tx.set_progress(source, committed.next);
+        tx.commit()?;
     }
+    Ok(())
 }
 
 /// Puts the folder of a complete store in the place of a stale one.
@@ -416,7 +451,8 @@ fn put_in_place(coming: &Path, folder: &Path) -> Result<(), Stopped> {
         fs::rename(folder, &stale).map_err(|source| folder_error("rename", folder, source))?;
     }
     fs::rename(coming, folder).map_err(|source| folder_error("rename", coming, source))?;
-    Ok(())
+    let parent = folder.parent().unwrap_or(Path::new("."));
+    sync(parent).map_err(|source| folder_error("sync", parent, source))
 }
 
 /// The folder beside a store's of that name.

@@ -269,7 +269,7 @@ impl Partition {
         }
     }
 
-    /// Commits the store's progress as the group's offset. `false` if there is none.
+    /// Commits the store's progress as the group's offset. `false` if there is none, or something is in doubt.
     fn tell_group<C: Client, W: Work<C>>(
         &mut self,
         shared: &mut Shared<'_, C, W>,
@@ -278,6 +278,10 @@ impl Partition {
         let (State::Reading(open) | State::BackingOff { open, .. }) = &mut self.state else {
             return Ok(false);
         };
+        if !open.store.in_doubt().is_empty() {
+            // The group's word of that batch may be all that tells whether it was done.
+            return Ok(false);
+        }
         let Some(next) = open.store.progress(&self.source)? else { return Ok(false) };
         open.committed = Instant::now();
         let committed = Committed { next, metadata: open.tenure.metadata(None) };
@@ -311,7 +315,8 @@ impl Partition {
         close(&self.name, self.state);
     }
 
-    /// Takes note of what the partition holds. What is to be read next may have been deleted.
+    /// Takes note of what the partition holds. What is to be read next may have been deleted, or never have been
+    /// in a topic that was made anew.
     pub(crate) fn note_bounds<C: Client, W: Work<C>>(
         &mut self,
         bounds: Bounds,
@@ -319,8 +324,9 @@ impl Partition {
     ) -> Result<()> {
         self.counts.end = bounds.end;
         let next = self.gathered.next_offset().max(self.progress()?);
+        let gone = |next| next < bounds.first || next > bounds.end;
         match (&self.state, next) {
-            (State::Reading(_), Some(next)) if next < bounds.first => self.acquire_anew(shared),
+            (State::Reading(_), Some(next)) if gone(next) => self.acquire_anew(shared),
             _ => Ok(()),
         }
     }

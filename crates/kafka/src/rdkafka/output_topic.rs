@@ -1,16 +1,17 @@
 //! What was done, read from the topic that a transformation writes.
 
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
+use ::rdkafka::TopicPartitionList;
 use ::rdkafka::config::ClientConfig;
 use ::rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
 use ::rdkafka::error::KafkaError;
 use ::rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
-use ::rdkafka::{Offset, TopicPartitionList};
 use firstseen::Timestamp;
 
-use super::{PATIENCE, config, fault};
-use crate::client::Fault;
+use super::{PATIENCE, config, fault, offset, position};
+use crate::client::{Bounds, Fault, FaultKind};
 use crate::error::BoxError;
 use crate::handover::History;
 use crate::history::Done;
@@ -18,11 +19,20 @@ use crate::message::{Header, Headers, TopicPartition};
 
 /// How many messages are given to the store together.
 const BATCH: usize = 4_096;
+/// How long a transaction of another producer may hold the history's end back.
+const SETTLING_MOST: Duration = Duration::from_secs(30);
+/// How long the broker may be silent before the end.
+const SILENCE_MOST: Duration = Duration::from_secs(30);
+/// By how much the times of records may be out of their order.
+const DISORDER: Duration = Duration::from_secs(600);
 
 /// A [`History`] in the topic that a [`Transform`](crate::Transform) writes.
 ///
-/// All of the topic since a moment is read, whichever partition it came from, as fast as the broker gives it. The topic must keep its
-/// records for at least a window; what it does not keep makes the rebuilt store incomplete.
+/// All of the topic is read that is there, whichever partition it came from, as fast as the broker gives it: more than a
+/// window of it makes the rebuild slower and changes nothing. The topic must keep its records for at least a window and ten
+/// minutes, by which times may be out of order; what it does not keep makes the rebuilt store incomplete. Only what
+/// was written with [history](crate::Transform::history), and to this topic, is known by it: a message without an
+/// output leaves no trace.
 #[derive(Debug)]
 pub struct OutputTopic {
     config: ClientConfig,
@@ -46,44 +56,33 @@ impl OutputTopic {
         OutputTopic { config, topic: topic.to_owned() }
     }
 
-    /// Where to begin in each partition of the topic; those that hold nothing since are left out. And whether nothing
-    /// that is needed has been deleted.
-    fn starts(
-        &self,
-        consumer: &BaseConsumer,
-        since: Timestamp,
-    ) -> Result<(TopicPartitionList, bool), Fault> {
-        let failed = |error: KafkaError| fault::of("find where a history begins", &error);
+    /// What each partition of the topic holds, once all of it is settled: a transaction that is open keeps what
+    /// is behind it from readers, committed or not.
+    fn settled(&self, consumer: &BaseConsumer) -> Result<BTreeMap<i32, Bounds>, Fault> {
+        let failed = |error: KafkaError| fault::of("find where a history ends", &error);
+        let mut config = self.config.clone();
+        config.set("isolation.level", "read_uncommitted");
+        let all: BaseConsumer =
+            config.create_with_context(DefaultConsumerContext).map_err(failed)?;
         let metadata = consumer.fetch_metadata(Some(&self.topic), PATIENCE).map_err(failed)?;
         let found = metadata.topics().iter().find(|topic| topic.name() == self.topic);
         let partitions = found.map_or(&[][..], |topic| topic.partitions());
-        let mut asked = TopicPartitionList::new();
-        let millis = i64::try_from(since.as_micros() / 1_000).unwrap_or(i64::MAX);
-        let mut whole = !partitions.is_empty();
-        for partition in partitions {
-            let number = partition.id();
-            let bounds = consumer.fetch_watermarks(&self.topic, number, PATIENCE);
-            let (first, end) = bounds.map_err(failed)?;
-            if first == end {
-                whole &= first == 0;
-                continue;
+        let started = Instant::now();
+        let mut held = BTreeMap::new();
+        for number in partitions.iter().map(|partition| partition.id()) {
+            let watermarks = |of: &BaseConsumer| of.fetch_watermarks(&self.topic, number, PATIENCE);
+            let (first, end) = watermarks(&all).map_err(failed)?;
+            while watermarks(consumer).map_err(failed)?.1 < end {
+                if started.elapsed() > SETTLING_MOST {
+                    let said = format!("a transaction holds {}/{number} back", self.topic);
+                    let doing = "find where a history ends";
+                    return Err(Fault { kind: FaultKind::Transient, doing, said });
+                }
+                std::thread::sleep(Duration::from_millis(50));
             }
-            let mut entry = asked.add_partition(&self.topic, number);
-            entry.set_offset(Offset::Offset(millis)).map_err(failed)?;
+            held.insert(number, Bounds { first: position(first), end: position(end) });
         }
-        let starts = consumer.offsets_for_times(asked, PATIENCE).map_err(failed)?;
-        let mut list = TopicPartitionList::new();
-        for element in starts.elements() {
-            let Offset::Offset(start) = element.offset() else { continue };
-            let bounds = consumer.fetch_watermarks(&self.topic, element.partition(), PATIENCE);
-            let (first, _) = bounds.map_err(failed)?;
-            // What begins at the first that is kept may have been preceded by what is not.
-            whole &= start > first || first == 0;
-            let added =
-                list.add_partition_offset(&self.topic, element.partition(), Offset::Offset(start));
-            added.map_err(failed)?;
-        }
-        Ok((list, whole))
+        Ok(held)
     }
 }
 
@@ -94,25 +93,44 @@ impl History for OutputTopic {
         since: Timestamp,
         add: &mut dyn FnMut(&[Done]) -> Result<(), BoxError>,
     ) -> Result<Timestamp, BoxError> {
+        let failed = |error: KafkaError| fault::of("read a history", &error);
         let consumer = self.config.create_with_context(DefaultConsumerContext);
-        let consumer: BaseConsumer = consumer.map_err(|e| fault::of("make a consumer", &e))?;
-        let (starts, whole) = self.starts(&consumer, since)?;
+        let consumer: BaseConsumer = consumer.map_err(failed)?;
+        let held = self.settled(&consumer)?;
+        let mut open: BTreeSet<i32> = BTreeSet::new();
+        let mut starts = TopicPartitionList::new();
+        // Of a partition that has lost its beginning all is known since its first record, and nothing if it has none.
+        let mut covered = if held.is_empty() { Timestamp::now() } else { since };
+        let mut beheaded: BTreeSet<i32> = BTreeSet::new();
+        for (&number, Bounds { first, end }) in &held {
+            if first == end {
+                covered = if *end == 0 { covered } else { Timestamp::now() };
+                continue;
+            }
+            starts.add_partition_offset(&self.topic, number, offset(*first)).map_err(failed)?;
+            open.insert(number);
+            if *first > 0 {
+                beheaded.insert(number);
+            }
+        }
+        consumer.assign(&starts).map_err(failed)?;
         let source = partition.to_string();
-        let mut open = starts.count();
-        let mut first = None;
         let mut batch: Vec<Done> = Vec::new();
-        consumer.assign(&starts).map_err(|e| fault::of("read a history", &e))?;
-        while open > 0 {
-            match consumer.poll(Duration::from_secs(30)) {
+        while !open.is_empty() {
+            match consumer.poll(SILENCE_MOST) {
                 Some(Ok(message)) => {
                     let Some(done) = done(&message) else { continue };
-                    first = Some(first.map_or(done.time, |first: Timestamp| first.min(done.time)));
+                    if beheaded.remove(&message.partition()) {
+                        covered = covered.max(done.time + DISORDER);
+                    }
                     if done.source == source {
                         batch.push(done);
                     }
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
-                Some(Err(error)) => return Err(fault::of("read a history", &error).into()),
+                Some(Err(KafkaError::PartitionEOF(number))) => {
+                    open.remove(&number);
+                }
+                Some(Err(error)) => return Err(failed(error).into()),
                 None => return Err("the history does not come to its end".into()),
             }
             if batch.len() >= BATCH {
@@ -121,8 +139,7 @@ impl History for OutputTopic {
             }
         }
         add(&batch)?;
-        // Of a topic that has lost its beginning, all is known since the first record that it has.
-        Ok(if whole { since } else { first.unwrap_or_else(Timestamp::now).max(since) })
+        Ok(if beheaded.is_empty() { covered } else { Timestamp::now() })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A batch whose new messages are claimed.
 
-use firstseen::{Claim, Step, Verdict};
+use firstseen::{Claim, Step, Timestamp, Verdict};
 
 use crate::batch::Batch;
 use crate::message::Message;
@@ -90,7 +90,7 @@ impl<'a> Claimed<'a> {
     }
 }
 
-/// The ids of a batch's messages.
+/// The ids of a batch's messages, and the times by which they are judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Ids<'a> {
     selected: &'a Selected,
@@ -101,5 +101,11 @@ impl<'a> Ids<'a> {
     #[must_use]
     pub fn id(&self, i: usize) -> &'a [u8] {
         self.selected.id(i)
+    }
+
+    /// The time by which message `i` is judged.
+    #[must_use]
+    pub fn time(&self, i: usize) -> Timestamp {
+        self.selected.times[i]
     }
 }

@@ -40,7 +40,8 @@ const COMMIT_TRIES: u32 = 10;
 /// What a `read_committed` reader of the outputs sees happens **once**, and the store's state agrees with it. Each
 /// batch waits for a sync of the store and for a transaction of Kafka: large batches are cheaper.
 ///
-/// Not promised: what `read_uncommitted` readers see; effects elsewhere.
+/// Not promised: what `read_uncommitted` readers see; effects elsewhere; state, where a lost store was rebuilt from the
+/// outputs, which know ids alone.
 pub struct Transform<P: Producers, F> {
     producers: P,
     open: HashMap<TopicPartition, P::Producer>,
@@ -110,8 +111,8 @@ where
         let (partition, ids) = (owned.partition, claimed.ids());
         let failed = attempt_each(&mut claimed, |i, message, step| {
             let before = outputs.len();
-            let worked =
-                work(message, step, &mut outputs.of(partition, message, ids.id(i), history));
+            let history = history.then(|| (ids.id(i), ids.time(i)));
+            let worked = work(message, step, &mut outputs.of(partition, message, history));
             worked.inspect_err(|_| outputs.truncate(before))
         });
         self.commit(owned, claimed)?;
@@ -131,6 +132,9 @@ where
         let Some(producer) = self.open.get_mut(owned.partition) else {
             return Err(not_settled().into());
         };
+        // It takes the place of the last batch's token, which would tell that that was done if a power cut took the
+        // store's own word of it.
+        owned.store.sync()?;
         let done = transact(producer, owned, &OutputBuffer::default(), committed);
         done.map_err(|(fault, _)| fault.into())
     }
