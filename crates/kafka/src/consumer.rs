@@ -237,20 +237,26 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
 /// How long leaving the group may take.
 const LEAVING_MOST: Duration = Duration::from_secs(10);
 
-/// How often a call about the assignment is made, which nothing can go on without.
-const TRIES: u32 = 5;
+/// How long a call about the assignment is tried, which nothing can go on without. A member that does not poll for
+/// longer is taken for dead.
+const ASSIGNING_MOST: Duration = Duration::from_secs(240);
+/// How long it rests in between.
+const ASSIGNING_REST: Duration = Duration::from_millis(100);
 
 /// Makes a call until it is done, or fails in a way that does not pass.
 fn again(mut call: impl FnMut() -> Result<(), Fault>) -> Result<(), Fault> {
-    for _ in 1..TRIES {
+    let started = Instant::now();
+    loop {
         match call() {
-            Err(fault) if fault.kind == FaultKind::Transient => {
+            Err(fault)
+                if fault.kind == FaultKind::Transient && started.elapsed() < ASSIGNING_MOST =>
+            {
                 tracing::warn!(%fault, "the assignment is not done yet");
+                std::thread::sleep(ASSIGNING_REST);
             }
             done => return done,
         }
     }
-    call()
 }
 
 /// Gives messages to their partitions. Most come from the partition of the one before.
