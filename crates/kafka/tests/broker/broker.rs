@@ -66,6 +66,17 @@ pub fn topic(brokers: &str, name: &str, partitions: i32) -> String {
     name
 }
 
+/// Deletes the messages of a partition that lie before an offset.
+pub fn delete_before(brokers: &str, topic: &str, partition: i32, offset: i64) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
+    let options = AdminOptions::new().operation_timeout(Some(DEADLINE));
+    let deleted = block_on(admin.delete_records(&list, &options)).unwrap();
+    deleted.elements()[0].error().unwrap();
+}
+
 /// Writes messages, each with a key, to a partition.
 pub fn produce(brokers: &str, topic: &str, partition: i32, keys: impl IntoIterator<Item = String>) {
     let producer: BaseProducer =

@@ -2,7 +2,7 @@
 
 use firstseen_kafka::{Client, Committed, FaultKind, Rebalance, TopicPartition};
 
-use crate::broker::{assigned, brokers, client, fresh, poll_until, produce, topic};
+use crate::broker::{assigned, brokers, client, delete_before, fresh, poll_until, produce, topic};
 
 #[test]
 fn a_partition_is_read_from_where_it_is_said_and_from_nowhere_else() {
@@ -121,4 +121,51 @@ fn who_was_taken_for_dead_cannot_commit() {
     let refused = zombie.commit(&partition, &mine, true).unwrap_err();
     assert_eq!(refused.kind, FaultKind::Fenced, "{refused}");
     assert_eq!(heir.committed(&partition).unwrap(), Some(theirs));
+}
+
+#[test]
+fn a_seek_right_after_an_assignment_holds() {
+    let Some(brokers) = brokers() else { return };
+    let topic = topic(brokers, "at-once", 1);
+    // In many batches, so that they are not all fetched at once.
+    for batch in 0..20 {
+        produce(brokers, &topic, 0, (0..100).map(|n| (100 * batch + n).to_string()));
+    }
+    for round in 0..3 {
+        let settings = client(brokers, &fresh("at-once"), "cooperative-sticky");
+        let settings = settings.set("queued.min.messages", "1");
+        let settings = settings.set("max.partition.fetch.bytes", "1000");
+        let mut client = settings.subscribe(&[&topic]).unwrap();
+        let partition = assigned(&mut client).remove(0);
+        client.read_from(&partition, round).unwrap();
+        // An offset that librdkafka were to look up would be looked up again after half a second.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        poll_until(&mut client, "all messages", |_, kept, _| {
+            let got: Vec<u64> = kept.iter().map(|(_, offset)| *offset).collect();
+            let expected: Vec<u64> = (round..round + got.len() as u64).collect();
+            assert_eq!(got, expected);
+            expected.last() == Some(&1_999)
+        });
+    }
+}
+
+#[test]
+fn a_partition_is_read_on_behind_what_was_deleted() {
+    let Some(brokers) = brokers() else { return };
+    let topic = topic(brokers, "deleted", 1);
+    produce(brokers, &topic, 0, (0..100).map(|n| n.to_string()));
+    let settings = client(brokers, &fresh("deleted"), "cooperative-sticky");
+    let mut client = settings.subscribe(&[&topic]).unwrap();
+    let partition = assigned(&mut client).remove(0);
+    delete_before(brokers, &topic, 0, 50);
+    assert_eq!(client.bounds(&partition).unwrap().first, 50);
+    client.read_from(&partition, 10).unwrap();
+    // librdkafka says that the offset is gone, and stops.
+    let started = std::time::Instant::now();
+    poll_until(&mut client, "some time", |_, kept, _| {
+        assert!(kept.is_empty(), "{kept:?}");
+        started.elapsed() > std::time::Duration::from_secs(2)
+    });
+    client.read_from(&partition, 50).unwrap();
+    poll_until(&mut client, "what is kept", |_, kept, _| kept.len() == 50);
 }
