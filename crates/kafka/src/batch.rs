@@ -90,6 +90,11 @@ impl Batch {
         }
     }
 
+    /// The offset of message `i`; see [`Batch::get`].
+    pub(crate) fn offset(&self, i: usize) -> u64 {
+        self.entries[i].offset
+    }
+
     /// All messages.
     pub fn iter(&self) -> impl Iterator<Item = Message<'_>> {
         (0..self.len()).map(|i| self.get(i))

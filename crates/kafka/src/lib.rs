@@ -141,3 +141,8 @@ pub use work::{
     Claimed, Filter, Ids, InSink, InStore, Owned, Producers, Sink, Token, Transform, Work,
     WorkError,
 };
+
+/// The code of the README is compiled with the doc-tests.
+#[cfg(all(doctest, feature = "rdkafka"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

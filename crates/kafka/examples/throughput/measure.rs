@@ -32,7 +32,7 @@ impl Meter {
     pub fn count(&mut self, messages: u64) {
         let (wall, processor) = *self.began.get_or_insert_with(|| (Instant::now(), processor()));
         self.counted += messages;
-        if self.counted == self.wanted {
+        if self.counted >= self.wanted && self.ended.is_none() {
             self.ended =
                 Some(Taken { wall: wall.elapsed(), processor: self::processor() - processor });
         }
@@ -70,6 +70,9 @@ pub fn medians(taken: &[Taken], messages: u64) -> Medians {
     let median = |of: &dyn Fn(&Taken) -> Duration| {
         let mut all: Vec<f64> = taken.iter().map(|taken| of(taken).as_secs_f64()).collect();
         all.sort_by(f64::total_cmp);
+        if all.is_empty() {
+            return 1.0;
+        }
         let half = all.len() / 2;
         if all.len() % 2 == 1 { all[half] } else { (all[half - 1] + all[half]) / 2.0 }
     };

@@ -1,5 +1,6 @@
 //! One batch: claim its new messages, send dead letters, let the way of working work and commit.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use firstseen::{Claim, Verdict};
@@ -59,27 +60,11 @@ impl Partition {
         selected.select(&self.name, batch, &mut settings.id_from, settings.time_from);
         let claim = claim(open, &self.source, batch, selected, settings.payloads)?;
         let verdicts = claim.verdicts().to_vec();
-        let mut letters: Vec<(usize, Reason)> = Vec::new();
-        for (i, verdict) in verdicts.iter().enumerate() {
-            let reason = match verdict {
-                Verdict::New => {
-                    let offset = batch.get(i).offset;
-                    let poison = selected.poison.binary_search_by_key(&i, |(i, _)| *i).ok();
-                    let poison = poison.map(|at| Reason::NoId(selected.poison[at].1.clone()));
-                    let condemned = self.condemned.get(&offset).cloned().map(Reason::Failed);
-                    poison.or(condemned)
-                }
-                Verdict::Late { .. } => Some(Reason::Late),
-                Verdict::Mismatch { .. } => Some(Reason::Mismatch),
-                _ => None,
-            };
-            letters.extend(reason.map(|reason| (i, reason)));
-        }
-        let unsent =
-            letters.iter().filter(|(i, _)| !self.letters_sent.contains(&batch.get(*i).offset));
+        let letters = letters(batch, &verdicts, selected, &self.condemned);
+        let unsent = letters.iter().filter(|(i, _)| !self.letters_sent.contains(&batch.offset(*i)));
         let unsent: Vec<&(usize, Reason)> = unsent.collect();
         send(&self.name, batch, &unsent, settings.hooks.dead_letters.as_mut())?;
-        self.letters_sent.extend(unsent.iter().map(|(i, _)| batch.get(*i).offset));
+        self.letters_sent.extend(unsent.iter().map(|(i, _)| batch.offset(*i)));
         let new = |i: &usize| verdicts[*i] == Verdict::New;
         let dead: Vec<usize> = letters.iter().map(|(i, _)| *i).filter(new).collect();
         let claimed = Claimed::new(claim, batch, selected, &dead);
@@ -218,6 +203,30 @@ impl From<firstseen::Error> for Stopped {
     }
 }
 
+/// The messages that cannot be worked on, and why.
+fn letters(
+    batch: &Batch,
+    verdicts: &[Verdict],
+    selected: &Selected,
+    condemned: &BTreeMap<u64, String>,
+) -> Vec<(usize, Reason)> {
+    let poison = |i: usize| {
+        let at = selected.poison.binary_search_by_key(&i, |(i, _)| *i).ok()?;
+        Some(Reason::NoId(selected.poison[at].1.clone()))
+    };
+    let condemned = |i| condemned.get(&batch.offset(i)).cloned().map(Reason::Failed);
+    let reason = |(i, verdict): (usize, &Verdict)| {
+        let reason = match verdict {
+            Verdict::New => poison(i).or_else(|| condemned(i)),
+            Verdict::Late { .. } => Some(Reason::Late),
+            Verdict::Mismatch { .. } => Some(Reason::Mismatch),
+            _ => None,
+        };
+        reason.map(|reason| (i, reason))
+    };
+    verdicts.iter().enumerate().filter_map(reason).collect()
+}
+
 /// Claims the new messages of a batch.
 fn claim(
     open: &Open,
@@ -227,7 +236,7 @@ fn claim(
     payloads: bool,
 ) -> firstseen::Result<Claim> {
     let records: Vec<(u64, &[u8])> =
-        batch.iter().enumerate().map(|(i, message)| (message.offset, selected.id(i))).collect();
+        (0..batch.len()).map(|i| (batch.offset(i), selected.id(i))).collect();
     let claim = open.store.claim().times(&selected.times);
     if !payloads {
         return claim.begin_from(source, &records);
