@@ -115,6 +115,20 @@ impl KafkaClient {
         matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative)
     }
 
+    /// Reads a partition on that librdkafka has stopped, because the offset to be read was not there any more.
+    fn restart(&self, partition: &TopicPartition, next: u64) -> Result<(), Fault> {
+        let doing = "read a partition on that had stopped";
+        if matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Eager) {
+            let said =
+                "a member that assigns eagerly can only do so with all its partitions".into();
+            return Err(Fault { kind: FaultKind::Fatal, doing, said });
+        }
+        let stopped = self.consumer.incremental_unassign(&list(std::slice::from_ref(partition)));
+        stopped.map_err(|e| fault::of(doing, &e))?;
+        let started = self.consumer.incremental_assign(&at(partition, next)?);
+        started.map_err(|e| fault::of(doing, &e))
+    }
+
     /// Gives all messages that are there to `inbox`, after waiting up to `timeout` for the first.
     fn take_messages(&self, timeout: Duration, inbox: &mut dyn Inbox) -> Result<(), Fault> {
         let mut timeout = timeout;
@@ -150,12 +164,12 @@ impl Client for KafkaClient {
     }
 
     fn accept(&mut self, partitions: &[TopicPartition]) -> Result<(), Fault> {
-        // At the end: what comes before the store says from where to read is not taken. It is asked for here, and
-        // not left to librdkafka: while that looks for a named offset such as "end", a seek is forgotten.
+        // At their ends: what comes before the store says from where to read is not taken. The ends are asked for, and not
+        // left to librdkafka to look up: it goes there even if it was told to seek elsewhere meanwhile.
         let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            let end = offset(self.bounds(partition)?.end);
-            let added = list.add_partition_offset(&partition.topic, partition.partition, end);
+        for name in partitions {
+            let end = offset(self.bounds(name)?.end);
+            let added = list.add_partition_offset(&name.topic, name.partition, end);
             added.map_err(|e| fault::of("name an offset", &e))?;
         }
         let assigned = match self.is_cooperative() {
@@ -178,10 +192,16 @@ impl Client for KafkaClient {
     }
 
     fn read_from(&mut self, partition: &TopicPartition, next: u64) -> Result<(), Fault> {
-        let TopicPartition { topic, partition: number } = partition;
         // What was fetched before is dropped.
-        let sought = self.consumer.seek(topic, *number, offset(next), PATIENCE);
-        sought.map_err(|e| fault::of("read from an offset", &e))?;
+        let to = at(partition, next)?;
+        let sought = self.consumer.seek_partitions(to, PATIENCE);
+        let sought = sought.map_err(|e| fault::of("read from an offset", &e))?;
+        let done = sought.elements().first().map_or(Ok(()), |element| element.error());
+        match done.map_err(|error| (error.rdkafka_error_code(), error)) {
+            Ok(()) => {}
+            Err((Some(RDKafkaErrorCode::State), _)) => self.restart(partition, next)?,
+            Err((_, error)) => return Err(fault::of("read from an offset", &error)),
+        }
         if self.held.contains(partition) {
             let resumed = self.consumer.resume(&list(std::slice::from_ref(partition)));
             resumed.map_err(|e| fault::of("read a partition on", &e))?;
@@ -247,6 +267,14 @@ impl Client for KafkaClient {
         }
         Ok(())
     }
+}
+
+/// A list with one partition and an offset of it.
+fn at(partition: &TopicPartition, next: u64) -> Result<TopicPartitionList, Fault> {
+    let mut list = TopicPartitionList::new();
+    let added = list.add_partition_offset(&partition.topic, partition.partition, offset(next));
+    added.map_err(|e| fault::of("name an offset", &e))?;
+    Ok(list)
 }
 
 /// Gives a message to `inbox`.
