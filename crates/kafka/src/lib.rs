@@ -21,7 +21,7 @@
 //! use firstseen_kafka::rdkafka::KafkaSettings;
 //! use firstseen_kafka::{Consumer, IdFrom, InStore, Settings};
 //!
-//! let client = KafkaSettings::new("127.0.0.1:9092", "totals")?.subscribe(&["orders"])?;
+//! let client = KafkaSettings::new("127.0.0.1:9092", "totals").subscribe(&["orders"])?;
 //! let totals = InStore::new(|message, step| {
 //!     let total = step.state("orders")?.map_or(0, |n| u64::from_le_bytes(n.try_into().unwrap()));
 //!     step.put_state("orders", (total + 1).to_le_bytes()); // once for each id, whatever happens

@@ -125,7 +125,7 @@ fn in_store(dir: &Path, stream: &Stream) -> Result<Found, BoxError> {
         let store = store().open(folder)?;
         wrong_totals += u64::from(words(store.state(TOTAL.as_bytes())?) != total);
         for (i, order) in stream.orders.iter().enumerate() {
-            let [times, _] = words(store.state(&order_key(order.id.as_bytes()))?);
+            let [times, _] = words(store.state(order_key(order.id.as_bytes()))?);
             // An order in the store of another partition is one more that was done.
             if times > 0 {
                 *found.times.entry(i).or_default() += times;
