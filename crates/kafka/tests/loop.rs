@@ -545,3 +545,17 @@ fn a_client_of_no_more_use_stops_it() {
     let mut consumer = Consumer::new(member, work, world.settings("one")).unwrap();
     assert!(matches!(consumer.step(), Err(Error::Client(_))));
 }
+
+#[test]
+fn an_offset_that_was_refused_later_is_committed_again() {
+    let world = world();
+    produce(&world.cluster, 0, &["a", "b"]);
+    let (_, work) = noting(|_| false);
+    let mut consumer = consumer(&world, world.settings("one"), work);
+    until(&mut consumer, messages(2));
+    let next = || world.cluster.committed(GROUP, TOPIC, 0).map(|committed| committed.next);
+    assert_eq!(next(), Some(2));
+    // The commit was not waited for, so nobody is told that the broker did not take it.
+    world.cluster.set_committed(GROUP, TOPIC, 0, None);
+    until(&mut consumer, |_| next() == Some(2));
+}

@@ -154,6 +154,7 @@ fn run(args: &Args, dir: &Path) -> Result<bool, BoxError> {
     }
     report["seconds"] = json!((started.elapsed().as_secs_f64() * 10.0).round() / 10.0);
     println!("{report}");
-    // All of them are told of, whatever the first says.
-    Ok(found.iter().filter(|found| !found.judge(&stream)).count() == 0)
+    // Each names what is wrong with it.
+    let broken = found.iter().filter(|found| !found.judge(&stream)).count();
+    Ok(broken == 0)
 }
