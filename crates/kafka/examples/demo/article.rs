@@ -17,7 +17,7 @@ use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::ORDERS;
-use crate::child::Env;
+use crate::child::{Env, Told};
 use crate::stream::ID;
 use crate::ways::{Appended, BATCH, Way};
 
@@ -36,6 +36,7 @@ pub fn consume(env: &Env) -> Result<(), BoxError> {
     consumer.subscribe(&[ORDERS])?;
     let mut done = Appended::create(env, Way::Article)?;
     let mut seen: HashSet<Vec<u8>> = HashSet::new();
+    let mut told = Told::default();
     while !env.stop.load(Ordering::Relaxed) {
         let batch = gather(&consumer);
         if batch.ids.is_empty() || !commit(&consumer, &batch, env)? {
@@ -44,6 +45,7 @@ pub fn consume(env: &Env) -> Result<(), BoxError> {
         for id in batch.ids {
             if !seen.contains(&id) {
                 done.append_one(&id)?;
+                told.tell_of_work();
                 seen.insert(id);
             }
         }

@@ -43,7 +43,7 @@ pub struct Tally {
 const SOONEST: Duration = Duration::from_millis(1);
 const LATEST: Duration = Duration::from_millis(1_500);
 /// How long is waited at most for a process to have worked before it is killed.
-const WORKS_MOST: Duration = Duration::from_secs(15);
+const WORKS_MOST: Duration = Duration::from_secs(8);
 /// How long the usual consumer may still read when the others have read everything.
 const ARTICLE_MOST: Duration = Duration::from_secs(15);
 

@@ -12,7 +12,7 @@ use firstseen_kafka::{BoxError, Metrics};
 
 use crate::ways::{self, Way};
 
-/// What a child says once it has worked on its first message.
+/// What a child says when one of its ways has worked on its first message.
 pub const WORKED: &str = "worked";
 /// What it says when partitions have come or gone.
 pub const REBALANCED: &str = "rebalanced";
@@ -79,7 +79,14 @@ impl Told {
             self.changes = changes;
             say(REBALANCED);
         }
-        if !self.worked && metrics.partitions.iter().any(|partition| partition.new > 0) {
+        if metrics.partitions.iter().any(|partition| partition.new > 0) {
+            self.tell_of_work();
+        }
+    }
+
+    /// Tells it that the consumer works, once.
+    pub fn tell_of_work(&mut self) {
+        if !self.worked {
             self.worked = true;
             say(WORKED);
         }

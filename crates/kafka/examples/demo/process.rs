@@ -4,13 +4,14 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use firstseen_kafka::BoxError;
 
 use crate::child::{REBALANCED, WORKED};
+use crate::ways::Way;
 
 /// How long anything may take before the demo has failed.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -27,7 +28,8 @@ pub struct Process {
 /// What a life has said.
 #[derive(Debug, Default)]
 struct Heard {
-    worked: AtomicBool,
+    /// How many of the ways have worked.
+    worked: AtomicUsize,
     rebalances: AtomicU64,
 }
 
@@ -51,7 +53,9 @@ impl Process {
         let listener = thread::spawn(move || {
             for word in said.lines().map_while(Result::ok) {
                 match &*word {
-                    WORKED => hears.worked.store(true, Ordering::Relaxed),
+                    WORKED => {
+                        hears.worked.fetch_add(1, Ordering::Relaxed);
+                    }
                     REBALANCED => {
                         hears.rebalances.fetch_add(1, Ordering::Relaxed);
                     }
@@ -67,9 +71,9 @@ impl Process {
         format!("{}-{}", self.name, self.life)
     }
 
-    /// Whether a consumer of this life has worked on a message.
+    /// Whether all consumers of this life have worked on a message.
     pub fn has_worked(&self) -> bool {
-        self.heard.worked.load(Ordering::Relaxed)
+        self.heard.worked.load(Ordering::Relaxed) == Way::ALL.len()
     }
 
     /// Fails if it has ended by itself.

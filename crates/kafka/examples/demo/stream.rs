@@ -65,8 +65,8 @@ impl Stream {
     }
 }
 
-/// How many messages are sent together, and how long it rests behind them.
-const BURST: usize = 40;
+/// How many messages are sent together, and how long it rests behind them: slow enough that kills hit consumers at work.
+const BURST: usize = 10;
 const REST: Duration = Duration::from_millis(20);
 
 /// Sends the stream, as far as it is told.
