@@ -7,6 +7,8 @@
 pub mod history;
 pub mod machine;
 pub mod orders;
+/// Those of the crate's own tests.
+#[path = "../../../../tests/support/seeds.rs"]
 pub mod seeds;
 pub mod sink;
 pub mod ways;

@@ -19,7 +19,7 @@ pub fn with_seeds(count: u64, test: impl Fn(&mut Rng)) {
     };
     for seed in seeds {
         let failing = PrintSeed(seed);
-        test(&mut Rng(seed.wrapping_mul(0xd134_2543_de82_ef95)));
+        test(&mut Rng::new(seed));
         std::mem::forget(failing);
     }
 }
@@ -37,6 +37,10 @@ impl Drop for PrintSeed {
 pub struct Rng(u64);
 
 impl Rng {
+    pub fn new(seed: u64) -> Rng {
+        Rng(seed.wrapping_mul(0xd134_2543_de82_ef95))
+    }
+
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
