@@ -4,32 +4,21 @@
 //! `FIRSTSEEN_TEST_KILLS` is how many kills each example is given; 100 without it.
 
 use std::env;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
+
+#[path = "support/example.rs"]
+mod example;
+
+use example::executable;
 
 /// One at a time: the children of one example shall not starve those of another.
 static TURN: Mutex<()> = Mutex::new(());
 
 fn kills() -> u64 {
     env::var("FIRSTSEEN_TEST_KILLS").map_or(100, |kills| kills.parse().expect("a number of kills"))
-}
-
-/// The executable of an example, beside those of the tests. Cargo builds it before them, but not if it was
-/// asked for one test alone.
-fn executable(example: &str) -> PathBuf {
-    let tests = env::current_exe().unwrap();
-    let profile = tests.ancestors().nth(2).expect("tests are in target/PROFILE/deps");
-    let path = profile.join("examples").join(format!("{example}{}", env::consts::EXE_SUFFIX));
-    if !path.exists() {
-        let release = profile.ends_with("release").then_some("--release");
-        let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--example", example]).args(release);
-        assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
-    }
-    path
 }
 
 /// Runs an example in a folder that is removed, unless it fails. Returns its exit code and its line.

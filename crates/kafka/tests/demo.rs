@@ -3,35 +3,21 @@
 //! Skipped, and said so, where java or mvn is missing.
 #![cfg(feature = "rdkafka")]
 
-use std::env;
-use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
+#[path = "../../../tests/support/example.rs"]
+mod example;
+
 /// What the demo exits with if java or mvn is missing.
 const UNAVAILABLE: i32 = 69;
-
-/// The executable of the demo, beside those of the tests. Cargo builds it before them, but not if it was asked for
-/// one test alone.
-fn executable() -> PathBuf {
-    let tests = env::current_exe().unwrap();
-    let profile = tests.ancestors().nth(2).expect("tests are in target/PROFILE/deps");
-    let path = profile.join("examples").join(format!("demo{}", env::consts::EXE_SUFFIX));
-    if !path.exists() {
-        let release = profile.ends_with("release").then_some("--release");
-        let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--example", "demo"]).args(release);
-        assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
-    }
-    path
-}
 
 #[test]
 fn every_order_is_worked_on_once() {
     let dir = tempfile::tempdir().unwrap();
     let keep = dir.path().join("demo");
-    let Output { status, stdout, stderr } = Command::new(executable())
+    let Output { status, stdout, stderr } = Command::new(example::executable("demo"))
         .args(["--kills", "3", "--seed", "1", "--orders", "2000", "--keep"])
         .arg(&keep)
         .output()
