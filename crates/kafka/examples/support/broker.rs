@@ -16,10 +16,17 @@ pub struct BrokerError {
     said: String,
 }
 
+impl BrokerError {
+    /// Whether what the broker needs is not installed.
+    pub fn is_unavailable(&self) -> bool {
+        self.code == Some(UNAVAILABLE.into())
+    }
+}
+
 /// The exit code of an example that failed: 69 if what the broker needs is not installed, 2 otherwise.
 pub fn exit_code(error: &BoxError) -> ExitCode {
-    let missing = error.downcast_ref::<BrokerError>().map(|error| error.code);
-    ExitCode::from(if missing == Some(Some(UNAVAILABLE.into())) { UNAVAILABLE } else { 2 })
+    let unavailable = error.downcast_ref().is_some_and(BrokerError::is_unavailable);
+    ExitCode::from(if unavailable { UNAVAILABLE } else { 2 })
 }
 
 impl fmt::Display for BrokerError {

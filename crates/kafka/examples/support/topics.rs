@@ -1,4 +1,4 @@
-//! Making topics.
+//! Making topics, and waiting for what an administrator asks.
 
 use std::future::Future;
 use std::pin::pin;
@@ -28,7 +28,7 @@ pub fn create(brokers: &str, names: &[&str], partitions: i32) -> Result<(), BoxE
 }
 
 /// Waits for a future, without a runtime.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {

@@ -1,17 +1,13 @@
 //! One broker for all tests of this binary, and what they need of it.
 
-use std::future::Future;
-use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use firstseen_kafka::rdkafka::{KafkaClient, KafkaSettings};
 use firstseen_kafka::{Client, Inbox, Message, Rebalance, TopicPartition};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -20,32 +16,28 @@ use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::process::Broker;
+use crate::topics::{self, block_on};
+
 /// How long something may take that a quiet machine does at once.
 pub const DEADLINE: Duration = Duration::from_secs(90);
-/// What the script says where it finds no Java or no Maven.
-const UNAVAILABLE: i32 = 69;
 
 /// Where the broker answers; `None` if it cannot be run here.
 pub fn brokers() -> Option<&'static str> {
-    static BROKERS: OnceLock<Option<String>> = OnceLock::new();
-    BROKERS.get_or_init(start).as_deref()
+    static BROKER: OnceLock<Option<Broker>> = OnceLock::new();
+    BROKER.get_or_init(start).as_ref().map(Broker::brokers)
 }
 
-fn start() -> Option<String> {
+fn start() -> Option<Broker> {
     // The broker ends with this process, which the folder outlives by that moment.
     let folder = tempfile::tempdir().unwrap().keep();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("broker").join("broker.sh");
-    let owner = std::process::id().to_string();
-    let mut command = Command::new("bash");
-    command.arg(script).arg("start").arg(&folder).args(["--owner", &owner]);
-    let started = command.output().expect("bash is there");
-    match started.status.code() {
-        Some(0) => Some(String::from_utf8(started.stdout).unwrap().trim().to_owned()),
-        Some(UNAVAILABLE) => {
-            eprintln!("SKIPPED: {}", String::from_utf8_lossy(&started.stderr).trim());
+    match Broker::start(&folder) {
+        Ok(broker) => Some(broker),
+        Err(error) if error.is_unavailable() => {
+            eprintln!("SKIPPED: {error}");
             None
         }
-        _ => panic!("no broker: {}", String::from_utf8_lossy(&started.stderr)),
+        Err(error) => panic!("no broker: {error}"),
     }
 }
 
@@ -58,11 +50,7 @@ pub fn fresh(name: &str) -> String {
 /// Makes a topic and returns its name.
 pub fn topic(brokers: &str, name: &str, partitions: i32) -> String {
     let name = fresh(name);
-    let admin: AdminClient<DefaultClientContext> =
-        ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
-    let topic = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
-    let made = block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
-    made.into_iter().for_each(|made| drop(made.unwrap()));
+    topics::create(brokers, &[&name], partitions).unwrap();
     name
 }
 
@@ -176,22 +164,4 @@ pub fn folder() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let stores = dir.path().join("stores");
     (dir, stores)
-}
-
-/// Runs a future on this thread.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(std::thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: std::sync::Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(std::sync::Arc::new(Unpark(std::thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::park(),
-        }
-    }
 }

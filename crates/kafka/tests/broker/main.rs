@@ -4,5 +4,11 @@
 mod broker;
 mod handover;
 mod offsets;
+/// The broker's process, as the examples have it.
+#[path = "../../examples/support/broker.rs"]
+#[allow(dead_code)]
+mod process;
 mod rebalance;
+#[path = "../../examples/support/topics.rs"]
+mod topics;
 mod transactions;
