@@ -380,14 +380,20 @@ fn what_was_done_is_not_done_again_by_a_reset_offset() {
     until(&mut one, messages(3));
     one.shut_down().unwrap();
     assert_eq!(*seen.borrow(), ["a", "b"]);
-    // A tool resets the group: the store's progress counts.
-    world.cluster.set_committed(GROUP, TOPIC, 0, None);
-    produce(&world.cluster, 0, &["c", "b"]);
-    let (seen, work) = noting(|_| false);
-    let mut two = consumer(&world, world.settings("one"), work);
-    until(&mut two, messages(2));
-    assert_eq!(*seen.borrow(), ["c"]);
-    assert_eq!(sum(&two.metrics(), |partition| partition.duplicates), 1);
+    // A tool resets the group, backward or forward: the store's progress counts.
+    for (next, new) in [(None, "c"), (Some(0), "d"), (Some(9), "e")] {
+        let committed = next.map(|next| Committed { next, metadata: String::new() });
+        produce(&world.cluster, 0, &[new, "b"]);
+        world.cluster.set_committed(GROUP, TOPIC, 0, committed);
+        let (seen, work) = noting(|_| false);
+        let mut two = consumer(&world, world.settings("one"), work);
+        until(&mut two, messages(2));
+        let metrics = two.metrics();
+        two.shut_down().unwrap();
+        assert_eq!(*seen.borrow(), [new], "{next:?}");
+        assert_eq!(sum(&metrics, |partition| partition.duplicates), 1);
+        assert_eq!(sum(&metrics, |partition| partition.replays), 0, "it is not read again");
+    }
 }
 
 #[test]

@@ -29,7 +29,13 @@ impl Producers for FakeProducers {
         let FakeProducers { cluster, group, process } = self;
         let (cluster, name) = (cluster.clone(), format!("{group}-{partition}"));
         process.step("make a producer", || {
-            Ok(FakeProducer { cluster, name, process: process.clone(), epoch: None })
+            Ok(FakeProducer {
+                cluster,
+                name,
+                process: process.clone(),
+                epoch: None,
+                in_transaction: false,
+            })
         })
     }
 }
@@ -42,6 +48,8 @@ pub struct FakeProducer {
     process: Process,
     /// Since it was initialised.
     epoch: Option<u64>,
+    /// Whether it has begun a transaction and not learnt of its end.
+    in_transaction: bool,
 }
 
 impl FakeProducer {
@@ -50,14 +58,16 @@ impl FakeProducer {
         self.epoch.ok_or(Fault { kind: FaultKind::Fatal, doing, said })
     }
 
-    fn end(&self, doing: &'static str, commit: bool) -> Result<(), Fault> {
+    fn end(&mut self, doing: &'static str, commit: bool) -> Result<(), Fault> {
         let epoch = self.epoch(doing)?;
         self.process.step(doing, || {
             let mut state = self.cluster.state();
             let open = state.transactions.end(&self.name, epoch, commit)?;
             state.finish(open, commit);
             Ok(())
-        })
+        })?;
+        self.in_transaction = false;
+        Ok(())
     }
 }
 
@@ -65,20 +75,30 @@ impl Producer for FakeProducer {
     type Group = Group;
 
     fn init(&mut self) -> Result<(), Fault> {
-        let FakeProducer { cluster, name, process, epoch } = self;
+        let FakeProducer { cluster, name, process, epoch, in_transaction } = self;
         process.step("initialise a producer", || {
             let mut state = cluster.state();
             let (new, open) = state.transactions.init(name);
             state.finish(open, false);
             *epoch = Some(new);
+            *in_transaction = false;
             Ok(())
         })
     }
 
     fn begin(&mut self) -> Result<(), Fault> {
         // The broker learns of it by the first record.
-        self.epoch("begin a transaction")?;
-        self.process.step("begin a transaction", || Ok(()))
+        let doing = "begin a transaction";
+        self.epoch(doing)?;
+        self.process.step(doing, || match self.in_transaction {
+            true => {
+                let said = "the last one has not ended".to_owned();
+                Err(Fault { kind: FaultKind::Fatal, doing, said })
+            }
+            false => Ok(()),
+        })?;
+        self.in_transaction = true;
+        Ok(())
     }
 
     fn send(&mut self, record: &OutputRecord<'_>) -> Result<(), Fault> {
@@ -170,6 +190,7 @@ mod tests {
         assert_eq!(client.committed(&partition), Ok(None));
         assert_eq!(old.commit().unwrap_err().kind, FaultKind::Fenced);
         new.begin().unwrap();
+        assert_eq!(new.begin().unwrap_err().kind, FaultKind::Fatal, "one is open");
         new.send(&record(b"new")).unwrap();
         new.send_offset(&partition, &committed, &group).unwrap();
         new.commit().unwrap();
