@@ -1,4 +1,5 @@
-//! Which id is held by which ticket: a hash map in stripes, each behind a lock of its own.
+//! Which id is held by which ticket: a hash map in stripes, each behind a lock of its own, and beside it the ids
+//! of a transaction that is alone.
 //!
 //! The lock of an id's stripe is the one arbiter between a claim and an insertion of that id: both
 //! look, decide and act while they hold it. What they are given to do under it must not come back
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
+use super::lone::{Lone, LoneClaim};
 use super::mono::Mono;
 use super::settlement::Settlement;
 use super::ticket::{Standing, Ticket};
@@ -76,6 +78,8 @@ pub(crate) struct Claims {
     /// Allocated when somebody first needs it.
     stripes: OnceLock<Box<[Stripe]>>,
     counts: [CachePadded<AtomicUsize>; COUNTS],
+    /// While a transaction is alone, its ids; the stripes are empty then.
+    lone: Lone,
     /// The tickets that somebody waits for and whose lease may end.
     watched: Mutex<Vec<Arc<Ticket>>>,
 }
@@ -113,27 +117,52 @@ impl Claims {
         Claims::default()
     }
 
-    /// How many ids stand in the table. Exact when nobody claims or gives back meanwhile.
+    /// How many ids are held. Exact when nobody claims or gives back meanwhile.
     pub(crate) fn len(&self) -> usize {
+        self.lone.len() + self.len_in_stripes()
+    }
+
+    fn len_in_stripes(&self) -> usize {
         let sum = |sum: usize, part: &CachePadded<AtomicUsize>| {
             sum.wrapping_add(part.load(Ordering::Relaxed))
         };
         self.counts.iter().fold(0, sum)
     }
 
-    /// Whether no id stands in the table, under the same condition.
+    /// Whether no id is held, under the same condition.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Bytes of memory, without the tickets.
     pub(crate) fn memory(&self) -> usize {
-        let Some(stripes) = self.stripes.get() else { return 0 };
+        let Some(stripes) = self.stripes.get() else { return self.lone.memory() };
         let maps: usize = stripes.iter().map(|stripe| bytes_of(lock(stripe).capacity())).sum();
-        std::mem::size_of_val(&**stripes) + maps
+        std::mem::size_of_val(&**stripes) + maps + self.lone.memory()
     }
 
-    /// For an insertion: runs `insert` under the id's lock if the id is not held.
+    /// For a transaction that begins while nobody else claims or inserts: lets it claim up to `most` ids apart
+    /// from the stripes. `None` if somebody holds ids.
+    pub(crate) fn alone(&self, ticket: &Arc<Ticket>, most: usize) -> Option<LoneClaim<'_>> {
+        let claim = self.lone.open(ticket, most)?;
+        // Only now: what was spread before it was opened is in the stripes.
+        (self.len_in_stripes() == 0).then_some(claim)
+    }
+
+    /// Puts the ids of a transaction that was alone into the stripes, for somebody who asks for single ids.
+    pub(crate) fn spread(&self) {
+        if self.lone.len() > 0 {
+            self.lone.take_out(|id, ticket, payload| self.restore(id, ticket, payload));
+        }
+    }
+
+    /// Gives up memory that is kept for the next transaction, if there is none.
+    pub(crate) fn shrink(&self) {
+        self.lone.shrink();
+    }
+
+    /// For an insertion: runs `insert` under the id's lock if the id is not held. What a transaction alone
+    /// holds must have been [spread](Claims::spread); so for [`Claims::take`] and [`Claims::look`].
     pub(crate) fn admit<R>(
         &self,
         id: Fingerprint,
@@ -184,6 +213,10 @@ impl Claims {
     /// Removes those of the ids that are this ticket's still. What has gone to others stays theirs,
     /// and what an ended ticket blocks stays blocked.
     pub(crate) fn give_back(&self, ids: &[Fingerprint], ticket: &Ticket) {
+        if ids.is_empty() || self.lone.give_back(ids.len(), ticket) {
+            return;
+        }
+        self.spread();
         for &id in ids {
             let Some(mut stripe) = self.open_if_used(id) else { return };
             let own = |e: &Entry| e.is_of(ticket) || planted(Bug::ClaimOfOthersFreed);
@@ -201,6 +234,7 @@ impl Claims {
         ticket: &Arc<Ticket>,
         now: Mono,
     ) -> Option<u64> {
+        self.spread();
         let mut stripe = self.open_if_used(id)?;
         let entry = stripe.entries.get_mut(&id)?;
         entry.ticket.end_if_over(now);
@@ -213,7 +247,7 @@ impl Claims {
         Some(ended.token())
     }
 
-    /// Recovery: the ticket, found prepared, holds the id.
+    /// The ticket holds the id: it was found prepared at recovery, or it was alone.
     pub(crate) fn restore(
         &self,
         id: Fingerprint,
@@ -225,6 +259,7 @@ impl Claims {
 
     /// The ticket to wait for until the id is settled, if it is held.
     pub(crate) fn holder(&self, id: Fingerprint) -> Option<Arc<Ticket>> {
+        self.spread();
         let stripe = self.open_if_used(id)?;
         let ticket = &stripe.entries.get(&id)?.ticket;
         (!ticket.is_over()).then(|| Arc::clone(ticket))
@@ -267,6 +302,7 @@ impl Claims {
     /// The store is closed: nothing of what is open or prepared will be settled any more, so nobody
     /// has anything to wait for.
     pub(crate) fn close(&self) {
+        self.spread();
         for stripe in self.stripes.get().into_iter().flatten() {
             let tickets: Vec<_> =
                 lock(stripe).values().map(|entry| Arc::clone(&entry.ticket)).collect();

@@ -346,3 +346,97 @@ fn what_many_claims_took_is_given_back() {
     let empty = claims.memory();
     assert!(claims.is_empty() && empty * 8 < full, "{empty} bytes of {full} are kept");
 }
+
+/// Claims ids alone; the verdicts that a batch of them gets.
+fn take_alone(claims: &Claims, ids: &[u64], ticket: &Arc<Ticket>) -> Option<Vec<Take<()>>> {
+    let mut alone = claims.alone(ticket, ids.len())?;
+    Some(ids.iter().map(|&n| alone.take(id(n), PAYLOAD, || (n == 9).then_some(()))).collect())
+}
+
+#[test]
+fn whoever_is_alone_claims_each_id_once() {
+    let claims = Claims::new();
+    let own = open(1, None, LeaseEnd::Rerun);
+    let taken = take_alone(&claims, &[5, 6, 5, 9, 9, 6, 7], &own).unwrap();
+    let twice = Take::Own { payload: PAYLOAD };
+    let known = Take::Known(());
+    assert_eq!(taken, [CLAIMED, CLAIMED, twice, known, known, twice, CLAIMED]);
+    assert_eq!(claims.len(), 3);
+    assert!(claims.memory() >= 3 * 32, "{}", claims.memory());
+    let other = open(2, None, LeaseEnd::Rerun);
+    assert_eq!(take_alone(&claims, &[8], &other), None);
+
+    // The room is used again, and nothing of what was in it is left.
+    claims.give_back(&[5, 6, 7].map(id), &own);
+    own.settle();
+    assert!(claims.is_empty());
+    assert_eq!(take_alone(&claims, &[6], &other), Some(vec![CLAIMED]));
+    claims.give_back(&[id(6)], &other);
+    claims.shrink();
+    assert_eq!(claims.memory(), 0, "the stripes were never needed");
+}
+
+#[test]
+fn whoever_claims_nothing_is_alone_with_nothing() {
+    let claims = Claims::new();
+    let (own, other) = (open(1, None, LeaseEnd::Rerun), open(2, None, LeaseEnd::Rerun));
+    assert_eq!(take_alone(&claims, &[9], &own), Some(vec![Take::Known(())]));
+    assert_eq!(take_alone(&claims, &[], &own), Some(vec![]));
+    assert!(claims.is_empty());
+    assert_eq!(take_alone(&claims, &[5], &other), Some(vec![CLAIMED]));
+    // What has nothing gives nothing back, least of all what is another's.
+    claims.give_back(&[], &own);
+    assert_eq!(claims.len(), 1);
+    assert!(claims.holder(id(5)).is_some_and(|holder| Arc::ptr_eq(&holder, &other)));
+}
+
+#[test]
+fn what_was_claimed_alone_is_held_when_others_come() {
+    let claims = Claims::new();
+    let (own, other) = (open(1, None, LeaseEnd::Rerun), open(2, None, LeaseEnd::Rerun));
+    take_alone(&claims, &[5, 6], &own).unwrap();
+    claims.spread();
+    let held = Held::InFlight { token: 1, age: Duration::ZERO, left: None, payload: PAYLOAD };
+    assert_eq!(claims.look(id(5), at(0)), Some(held));
+    assert_eq!(take(&claims, 6, &other, at(0)), Take::Held(held));
+    assert_eq!(claims.admit(id(6), at(0), || panic!("held")), Err::<(), _>(held));
+    assert_eq!((claims.len(), take_alone(&claims, &[7], &other)), (2, None));
+    claims.give_back(&[5, 6].map(id), &own);
+    assert!(claims.is_empty());
+    assert_eq!(take_alone(&claims, &[7], &other), Some(vec![CLAIMED]));
+}
+
+#[test]
+fn one_of_the_ids_that_were_claimed_alone_is_given_back() {
+    let claims = Claims::new();
+    let own = open(1, None, LeaseEnd::Rerun);
+    take_alone(&claims, &[5, 6, 7], &own).unwrap();
+    claims.give_back(&[id(6)], &own);
+    assert_eq!((claims.len(), claims.look(id(6), at(0))), (2, None));
+    assert!([5, 7].iter().all(|&n| claims.look(id(n), at(0)).is_some()));
+    claims.give_back(&[5, 7].map(id), &own);
+    assert!(claims.is_empty());
+}
+
+#[test]
+fn what_was_claimed_alone_is_blocked_by_the_end_of_its_lease() {
+    let claims = Claims::new();
+    let own = open(1, Some(LEASE), LeaseEnd::Block);
+    take_alone(&claims, &[5, 6], &own).unwrap();
+    own.notice_end(at(10));
+    own.settle();
+    claims.give_back(&[5, 6].map(id), &own);
+    let unknown = |held| matches!(held, Some(Held::Unknown { token: 1, .. }));
+    assert!([5, 6].iter().all(|&n| unknown(claims.look(id(n), at(10)))));
+    let resolver = open(2, None, LeaseEnd::Block);
+    assert_eq!(claims.hand_over(id(5), &resolver, at(10)), Some(1));
+}
+
+#[test]
+fn what_was_claimed_alone_ends_with_the_store() {
+    let claims = Claims::new();
+    let own = open(1, None, LeaseEnd::Rerun);
+    take_alone(&claims, &[5], &own).unwrap();
+    claims.close();
+    assert!(own.is_over());
+}

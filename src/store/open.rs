@@ -45,7 +45,7 @@ use crate::sync::gate::Gate;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex};
 use crate::sys::{Lock, disk};
 use crate::time::{Ticks, Timestamp, micros};
-use crate::window::{Forgotten, Frozen, MemTable, StoreClock, View};
+use crate::window::{Claiming, Forgotten, Frozen, MemTable, StoreClock, View};
 
 /// A table whose log is in more segments than this, by frequent reopening, is sealed at opening.
 const SEGMENTS_MAX: usize = 16;
@@ -498,7 +498,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         frozen: frozen.collect(),
         runs,
         filter,
-        claimed: !claims.is_empty(),
+        claiming: if claims.is_empty() { Claiming::Nobody } else { Claiming::Many },
     };
     Ok(Core {
         dir: dir.to_path_buf(),

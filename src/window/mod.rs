@@ -33,4 +33,4 @@ mod loom_tests;
 pub(crate) use clock::StoreClock;
 pub(crate) use forget::{Again, FORGOTTEN_MAX, Forgotten, OpenForgotten};
 pub(crate) use values::ValueTable;
-pub(crate) use view::{Frozen, MemTable, Sighting, View};
+pub(crate) use view::{Claiming, Frozen, MemTable, Sighting, View};

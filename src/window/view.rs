@@ -134,8 +134,19 @@ pub(crate) struct View {
     pub(crate) runs: Vec<std::sync::Arc<dyn Sealed>>,
     /// Has the bits of every id in a run, and of every frozen table marked so.
     pub(crate) filter: Arc<WindowFilter>,
-    /// Whether ids may be claimed, so that the claim table has to be asked.
-    pub(crate) claimed: bool,
+    /// Who may hold ids, so that they have to be asked.
+    pub(crate) claiming: Claiming,
+}
+
+/// Who may hold ids. It changes while the gate is closed, so every call is wholly before or after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claiming {
+    /// Nobody.
+    Nobody,
+    /// One transaction, and nobody asks for single ids.
+    Alone,
+    /// Any number of transactions.
+    Many,
 }
 
 impl View {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::core::Core;
 use super::super::counters::Tally;
-use super::{AHEAD, Call, Moment, Moments, Scratch};
+use super::{AHEAD, Call, Moment, Moments, Room, Scratch};
 use crate::config::TimeSource;
 use crate::error::{Error, Result};
 use crate::format::frame::{FrameKind, call_len_max};
@@ -14,7 +14,7 @@ use crate::log::Lsn;
 use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
-use crate::window::{Again, OpenForgotten, View};
+use crate::window::{Again, Claiming, OpenForgotten, View};
 
 impl Core {
     /// Settles all ids, inserting the new ones. On an error `out` has the verdicts that stand.
@@ -51,7 +51,7 @@ impl Core {
     ) -> Result<()> {
         self.sync_if_overdue()?;
         let (ids, now) = (call.ids.len(), call.moments.at(0).now);
-        let room = self.enter_with_room(ids, now, call_len_max(ids))?;
+        let room = self.enter_to_insert(ids, now)?;
         let view = &*room.inside;
         let call = call.before(view.active.ticks.end());
         let first = out.len();
@@ -73,7 +73,7 @@ impl Core {
             true => {
                 self.give_back(&room, 0, 0);
                 drop(room);
-                self.enter_with_room(ids, now, call_len_max(ids))?
+                self.enter_to_insert(ids, now)?
             }
         };
         let view = &*room.inside;
@@ -98,6 +98,25 @@ impl Core {
         self.leave(room.inside, lsn, &tally)
     }
 
+    /// Enters the gate with room for `ids` ids, and where somebody may hold some of them, with the table of
+    /// claims to be asked.
+    fn enter_to_insert(&self, ids: usize, now: Timestamp) -> Result<Room<'_>> {
+        loop {
+            let room = self.enter_with_room(ids, now, call_len_max(ids))?;
+            if room.inside.claiming != Claiming::Alone || self.options.catching_up {
+                return Ok(room);
+            }
+            self.give_back(&room, 0, 0);
+            drop(room);
+            self.stop_being_alone();
+        }
+    }
+
+    /// Whether an insertion asks for claims. What is caught up with was done, whatever is in doubt here.
+    fn asks_claims(&self, view: &View) -> bool {
+        view.claiming == Claiming::Many && !self.options.catching_up
+    }
+
     /// Decides the ids that were told to be forgotten: the set of them is the only arbiter.
     fn let_in_again(
         &self,
@@ -108,7 +127,8 @@ impl Core {
         verdicts: &mut [Verdict],
         tally: &mut Tally,
     ) {
-        let mono = self.monotonic_if(view.claimed);
+        let ask = self.asks_claims(view);
+        let mono = self.monotonic_if(ask);
         for (i, &id) in call.ids.iter().enumerate() {
             let now = call.moments.at(i).now;
             if verdicts[i] != Verdict::New {
@@ -124,10 +144,7 @@ impl Core {
                     verdicts[i] = Verdict::Late { by: Duration::ZERO };
                 }
                 Again::Free => {
-                    if view.claimed
-                        && !self.options.catching_up
-                        && let Err(held) = self.claims.admit(id, mono, || ())
-                    {
+                    if ask && let Err(held) = self.claims.admit(id, mono, || ()) {
                         tally.in_flight += 1;
                         verdicts[i] = held.into();
                         continue;
@@ -169,7 +186,8 @@ impl Core {
             Moments::Same(now) => Some(ticks.tick_of(now)),
             Moments::Each(_) => None,
         };
-        let mono = self.monotonic_if(view.claimed);
+        let ask = self.asks_claims(view);
+        let mono = self.monotonic_if(ask);
         let mut let_in = scratch.let_in.iter().map(|&i| i as usize).peekable();
         call.ids.iter().take(AHEAD).for_each(|&id| mem.table.prefetch(id));
         for (i, &id) in call.ids.iter().enumerate() {
@@ -181,8 +199,6 @@ impl Core {
             }
             let tick = same.unwrap_or_else(|| ticks.tick_of(call.moments.at(i).now));
             let insert = || mem.table.insert(id, tick);
-            // What was done is done, whatever is in doubt here.
-            let ask = view.claimed && !self.options.catching_up;
             let inserted = match ask && !planted(Bug::ClaimsUnasked) {
                 false => insert(),
                 true => match self.claims.admit(id, mono, insert) {

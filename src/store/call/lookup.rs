@@ -13,7 +13,7 @@ use crate::key::Fingerprint;
 use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
-use crate::window::{Again, MemTable, Sighting, View};
+use crate::window::{Again, Claiming, MemTable, Sighting, View};
 
 impl Core {
     /// Gives the verdicts that [`Core::insert`] would, inserting nothing.
@@ -28,6 +28,10 @@ impl Core {
         let inside = self.gate.enter();
         // Inside, for a store that is closed has no runs to look into.
         self.check_usable()?;
+        if inside.claiming == Claiming::Alone {
+            // Whoever begins only now comes after this look.
+            self.claims.spread();
+        }
         let forgotten = (!self.forgotten.is_empty()).then(|| self.forgotten.open());
         let decided = |id| forgotten.as_ref().is_some_and(|f| f.decides(id));
         self.classify(&inside, call, &decided, scratch, out, &mut tally)?;
@@ -48,7 +52,7 @@ impl Core {
             {
                 tally.rests_on_log = true;
                 *verdict = Verdict::Duplicate { first_seen: found.first_seen() };
-            } else if inside.claimed
+            } else if inside.claiming != Claiming::Nobody
                 && let Some(held) = self.claims.look(id, self.monotonic())
             {
                 *verdict = held.into();

@@ -2,10 +2,10 @@
 //!
 //! A call that claims goes the way of one that inserts, up to the decision: it is inside the gate, has
 //! looked ids up in all that is older than the active table, and decides each id while it holds what
-//! decides it. That is the stripe of the claim table; an insertion holds it too while claims are in
-//! use. Nothing is written.
+//! decides it. That is the stripe of the claim table, which an insertion holds too while claims are in
+//! use; or all of it, where nobody else is there (`claiming`). Nothing is written.
 
-use super::super::call::{Call, Scratch};
+use super::super::call::{AHEAD, Call, Scratch};
 use super::super::core::Core;
 use super::super::counters::Tally;
 use crate::claim::{Held, Take, Ticket};
@@ -13,12 +13,8 @@ use crate::error::Result;
 use crate::key::Fingerprint;
 use crate::planted::{Bug, pause, planted};
 use crate::sync::Arc;
-use crate::sync::gate::Inside;
 use crate::verdict::{InFlight, Verdict};
 use crate::window::{Again, View};
-
-/// How many ids ahead the cache line of the table is asked for.
-const AHEAD: usize = 16;
 
 /// What a call wants to claim.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +74,7 @@ impl Core {
         claimed: &mut Claimed,
     ) -> Result<()> {
         let Wanted { call, payloads, replayed, progress } = wanted;
-        let inside = self.enter_with_claims()?;
+        let (inside, mut alone) = self.enter_to_claim(ticket, call.ids.len())?;
         let mut tally = Tally::default();
         let forgotten = (!self.forgotten.is_empty()).then(|| self.forgotten.open());
         let decided = |id| forgotten.as_ref().is_some_and(|f| f.decides(id));
@@ -111,7 +107,11 @@ impl Core {
             let known_early = planted(Bug::TableAskedFirst).then(known);
             known_early.inspect(|_| pause());
             let known = || known_early.unwrap_or_else(known);
-            verdicts[i] = match self.claims.take(id, ticket, payload, now, known) {
+            let take = match &mut alone {
+                Some(alone) => alone.take(id, payload, known),
+                None => self.claims.take(id, ticket, payload, now, known),
+            };
+            verdicts[i] = match take {
                 Take::Claimed { after } => {
                     let i = u32::try_from(i).expect("claims are bounded");
                     claimed.fresh.push(i);
@@ -133,31 +133,12 @@ impl Core {
             };
         }
         drop(forgotten);
+        drop(alone);
         if let Some(payloads) = payloads {
             self.compare_payloads(&inside, call, payloads, verdicts)?;
         }
         self.counters.add_claims(verdicts, &tally);
         self.leave(inside, None, &tally)
-    }
-
-    /// Enters the gate, from then on with everybody asking the claim table.
-    fn enter_with_claims(&self) -> Result<Inside<'_, View>> {
-        loop {
-            let inside = self.gate.enter();
-            self.check_usable()?;
-            if inside.claimed {
-                return Ok(inside);
-            }
-            drop(inside);
-            self.gate.update(|view| view.claimed = true);
-        }
-    }
-
-    /// Lets calls go without asking the claim table, if nothing is claimed.
-    pub(crate) fn retire_claims(&self) {
-        if self.gate.enter().claimed && self.claims.is_empty() {
-            self.gate.update(|view| view.claimed = !self.claims.is_empty());
-        }
     }
 
     /// Marks duplicates whose first one had another payload.

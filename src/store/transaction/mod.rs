@@ -15,6 +15,7 @@
 
 mod begin;
 mod claim;
+mod claiming;
 mod fence;
 mod positions;
 mod prepared;
@@ -23,6 +24,9 @@ mod request;
 mod settle;
 mod value;
 mod wait;
+
+#[cfg(all(test, loom))]
+mod loom_tests;
 
 use super::Store;
 use super::core::Core;

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::super::call::Room;
+use super::super::call::{AHEAD, Room};
 use super::super::core::Core;
 use super::LoggedState;
 use super::positions::{Records, Span};
@@ -299,7 +299,11 @@ impl Core {
         let tick = mem.ticks.tick_of(now);
         self.clock.advance(now);
         let mut forgotten = (!self.forgotten.is_empty()).then(|| self.forgotten.open());
-        for id in commit.ids() {
+        (0..commit.len().min(AHEAD)).for_each(|i| mem.table.prefetch(commit.id(i as u32)));
+        for (i, id) in commit.ids().enumerate() {
+            if i + AHEAD < commit.len() {
+                mem.table.prefetch(commit.id((i + AHEAD) as u32));
+            }
             // Also if the set of forgotten ids decides: what is kept with an id lies where its record
             // does, and a table without records leaves no run.
             mem.table.insert(id, tick);
