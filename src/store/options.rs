@@ -64,7 +64,7 @@ pub(crate) const DEFAULT_GENERATIONS: u32 = 8;
 /// Enough for 10^8 ids; a fraction of any machine that sees so many.
 pub(crate) const DEFAULT_MEMORY: u64 = 512 << 20;
 /// 0.4 % false positives, a miss answered by one cache line: see `filter`.
-const DEFAULT_FILTER_BITS: u32 = 12;
+const DEFAULT_FILTER_BITS: u32 = 16;
 /// Clocks of machines in one data centre differ by seconds; of devices by minutes.
 const DEFAULT_FUTURE_SKEW: Duration = Duration::from_secs(600);
 
@@ -202,7 +202,7 @@ impl Builder {
     }
 
     /// Bits of the window filter for each id, 8 to 32: more bits, fewer useless looks into runs.
-    /// Default: 12.
+    /// Default: 16, with which 0.09 % of new ids are looked for behind a filter that is full; with 12 it is 0.4 %.
     #[must_use]
     pub fn filter_bits_per_id(mut self, bits: u32) -> Builder {
         self.options.filter_bits_per_id = bits;
