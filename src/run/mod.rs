@@ -44,6 +44,7 @@ mod directory;
 pub(crate) mod filter;
 mod merge;
 mod open;
+mod probe;
 mod reader;
 mod values;
 mod verify;

@@ -73,6 +73,11 @@ pub(crate) struct Lookup {
     pub(crate) pages: u32,
 }
 
+impl Lookup {
+    /// Of a fingerprint that lies below the first record: no page was looked at.
+    pub(super) const BELOW: Lookup = Lookup { tick: None, pages: 0 };
+}
+
 /// Where a record is if it is anywhere: in a page, with its tick if it is there, or in one before.
 enum Side {
     Here(Option<u8>),
@@ -85,10 +90,6 @@ pub(super) struct ReadAhead {
     first: usize,
     bytes: Vec<u8>,
 }
-
-/// The data page that a fingerprint belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place(Option<usize>);
 
 impl Run {
     /// The run with what is kept with its ids.
@@ -139,7 +140,7 @@ impl Run {
         }
     }
 
-    /// Asks for the cache line at which [`Run::locate`] will begin.
+    /// Asks for the cache line of the directory at which a search will begin.
     #[inline]
     pub(crate) fn prefetch_directory(&self, fingerprint: Fingerprint) {
         if let Some(start) = self.starts.guess(fingerprint.hi) {
@@ -147,49 +148,18 @@ impl Run {
         }
     }
 
-    /// The page that [`Run::get_at`] will read for `fingerprint`.
-    #[inline]
-    pub(crate) fn locate(&self, fingerprint: Fingerprint) -> Place {
-        Place(self.starts.last_at_most(fingerprint.hi))
-    }
-
-    /// Asks for the first cache line of a page and for the two where the record should stand. By
-    /// positioned reads there is nothing to ask for.
-    #[inline]
-    pub(crate) fn prefetch_page(&self, place: Place, fingerprint: Fingerprint) {
-        if let (Source::Mapped { region, .. }, Some(page)) = (&self.source, place.0) {
-            let start = self.page_offset(page) as usize;
-            prefetch::read(&region[start]);
-            let at = start + self.guess_in_page(page, fingerprint.hi);
-            prefetch::read(&region[at - 32]);
-            prefetch::read(&region[at + 32]);
-        }
-    }
-
-    /// Where in a page a record should stand if records are evenly spread: a byte that is neither
-    /// among the first nor among the last 64.
-    #[inline]
-    fn guess_in_page(&self, page: usize, hi: u64) -> usize {
-        let start = self.starts[page];
-        let end = if page + 1 < self.starts.len() { self.starts[page + 1] } else { u64::MAX };
-        let span = u128::from(end - start).max(1);
-        let at = u128::from(hi.saturating_sub(start)) * PAGE as u128 / span;
-        (at as usize).clamp(64, PAGE - 65)
-    }
-
     /// Looks `fingerprint` up.
     #[inline]
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn get(&self, fingerprint: Fingerprint) -> Result<Lookup> {
-        self.get_at(self.locate(fingerprint), fingerprint)
+        match self.starts.last_at_most(fingerprint.hi) {
+            Some(page) => self.get_in(page, fingerprint),
+            None => Ok(Lookup::BELOW),
+        }
     }
 
-    /// Looks `fingerprint` up at the place that [`Run::locate`] gave for it.
-    #[inline]
-    pub(crate) fn get_at(&self, place: Place, fingerprint: Fingerprint) -> Result<Lookup> {
-        let Some(page) = place.0 else {
-            return Ok(Lookup { tick: None, pages: 0 });
-        };
+    /// Looks `fingerprint` up in the last page that begins at or below it, and where it must in those before.
+    pub(super) fn get_in(&self, page: usize, fingerprint: Fingerprint) -> Result<Lookup> {
         match self.look_in(page, fingerprint)? {
             Side::Here(tick) => Ok(Lookup { tick, pages: 1 }),
             Side::Before => self.look_before(page, fingerprint),
@@ -321,13 +291,24 @@ impl Run {
     fn with_page<T>(&self, page: usize, read: impl FnOnce(PageView<'_>) -> T) -> Result<T> {
         match &self.source {
             Source::Mapped { region, checked } => {
-                let offset = self.page_offset(page);
-                let bytes =
-                    self.mapped(region, checked, offset, |bytes| self.view(bytes, page).map(drop))?;
-                Ok(read(PageView::trusted(bytes, self.header.shape)))
+                Ok(read(self.mapped_view(region, checked, page)?))
             }
             Source::Positioned { .. } | Source::InOrder => self.with_page_read(page, read),
         }
+    }
+
+    /// A data page of the mapping, checked.
+    #[inline]
+    pub(super) fn mapped_view<'a>(
+        &self,
+        region: &'a Region,
+        checked: &[AtomicU64],
+        page: usize,
+    ) -> Result<PageView<'a>> {
+        let offset = self.page_offset(page);
+        let bytes =
+            self.mapped(region, checked, offset, |bytes| self.view(bytes, page).map(drop))?;
+        Ok(PageView::trusted(bytes, self.header.shape))
     }
 
     /// Apart, so that mapped lookups do not pay for the buffer.

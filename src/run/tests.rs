@@ -68,6 +68,20 @@ fn sorted_spread(count: u64) -> Vec<(u128, u8)> {
     records
 }
 
+/// Many at once get what each gets alone.
+#[track_caller]
+fn assert_each_is_found(run: &Run, ids: &[Fingerprint]) {
+    let asked: Vec<u32> = (0..ids.len() as u32).rev().collect();
+    let mut found = Vec::new();
+    run.get_each(ids, &asked, |i, lookup| found.push((i, lookup))).unwrap();
+    let alone = asked.iter().map(|&i| (i, run.get(ids[i as usize]).unwrap()));
+    assert_eq!(found, alone.collect::<Vec<_>>());
+    let mut maybe = Vec::new();
+    run.filter_each(ids, &asked, &mut maybe).unwrap();
+    let alone = asked.iter().filter(|&&i| run.filter_may_contain(ids[i as usize]).unwrap());
+    assert_eq!(maybe, alone.copied().collect::<Vec<_>>());
+}
+
 /// Everything a run answers, against the records it was made of.
 fn check_run(records: &BTreeMap<u128, u8>, expected: u64, absent: &[u128]) {
     let (bytes, summary) = write(records.iter().map(|(&b, &t)| (b, t)), expected);
@@ -80,18 +94,19 @@ fn check_run(records: &BTreeMap<u128, u8>, expected: u64, absent: &[u128]) {
         assert_eq!(run.tick_range(), (summary.earliest, summary.latest));
         for (&bits, &tick) in records {
             let fingerprint = Fingerprint::from_u128(bits);
-            run.prefetch_filter(fingerprint);
-            run.prefetch_directory(fingerprint);
-            run.prefetch_page(run.locate(fingerprint), fingerprint);
             assert!(run.filter_may_contain(fingerprint).unwrap());
             assert_eq!(run.get(fingerprint).unwrap().tick, Some(tick), "{fingerprint}");
         }
         let beside =
             records.keys().flat_map(|b| [b.wrapping_sub(1), b.wrapping_add(1), b ^ 1 << 64]);
+        let mut ids: Vec<_> = records.keys().map(|&bits| Fingerprint::from_u128(bits)).collect();
         for bits in beside.chain(absent.iter().copied()) {
-            let found = run.get(Fingerprint::from_u128(bits)).unwrap().tick;
+            let fingerprint = Fingerprint::from_u128(bits);
+            let found = run.get(fingerprint).unwrap().tick;
             assert_eq!(found, records.get(&bits).copied(), "{bits:032x}");
+            ids.push(fingerprint);
         }
+        assert_each_is_found(&run, &ids);
         let plain = |r: Result<Record>| r.map(|(f, t)| (f.as_u128(), t)).unwrap();
         assert!(run.cursor().map(plain).eq(records.iter().map(|(&b, &t)| (b, t))));
         for &bits in absent.iter().chain(records.keys().nth(records.len() / 2)) {

@@ -8,9 +8,6 @@ use crate::key::Fingerprint;
 use crate::run::{Cursor, Record, Run};
 use crate::time::Ticks;
 
-/// How many ids' places in a run are asked for at once.
-const GROUP: usize = 32;
-
 impl Sealed for Run {
     fn entry(&self) -> RunEntry {
         RunEntry {
@@ -35,31 +32,13 @@ impl Sealed for Run {
     }
 
     fn find(&self, ids: &[Fingerprint], asked: &[u32], found: &mut Found) -> Result<()> {
-        found.candidates.clear();
-        for group in asked.chunks(GROUP) {
-            group.iter().for_each(|&i| self.prefetch_filter(ids[i as usize]));
-            for &i in group {
-                if self.filter_may_contain(ids[i as usize])? {
-                    found.candidates.push(i);
-                }
-            }
-        }
-        for group in found.candidates.chunks(GROUP) {
-            group.iter().for_each(|&i| self.prefetch_directory(ids[i as usize]));
-            let mut places = [None; GROUP];
-            for (place, &i) in places.iter_mut().zip(group) {
-                let at = self.locate(ids[i as usize]);
-                self.prefetch_page(at, ids[i as usize]);
-                *place = Some(at);
-            }
-            for (&i, place) in group.iter().zip(places) {
-                let place = place.expect("one place for each of the group");
-                let lookup = self.get_at(place, ids[i as usize])?;
-                found.pages += u64::from(lookup.pages);
-                found.hits.extend(lookup.tick.map(|tick| (i, tick)));
-            }
-        }
-        Ok(())
+        let Found { candidates, hits, pages } = found;
+        candidates.clear();
+        self.filter_each(ids, asked, candidates)?;
+        self.get_each(ids, candidates, |i, lookup| {
+            *pages += u64::from(lookup.pages);
+            hits.extend(lookup.tick.map(|tick| (i, tick)));
+        })
     }
 
     fn may_contain(&self, id: Fingerprint) -> Result<bool> {

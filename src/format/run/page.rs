@@ -16,9 +16,13 @@ use super::super::{PAGE, put_u64, u64_at};
 use super::shape::{BUCKETS, Shape};
 use super::{Flaw, Page, check, seal};
 use crate::key::Fingerprint;
+use crate::mem::prefetch;
 
 /// Records that a bucket can count.
 const BUCKET_MAX: u32 = 15;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// Where the count of records stands, and how the page goes on.
 const COUNT_AT: usize = 8;
@@ -104,6 +108,14 @@ impl PageBuilder {
     }
 }
 
+/// Where in a page a fingerprint stands, if anywhere: among the records of its bucket.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spot {
+    first: u16,
+    count: u16,
+    remainder: u128,
+}
+
 /// A data page whose checksum and counts are known to be right.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PageView<'a> {
@@ -151,18 +163,42 @@ impl<'a> PageView<'a> {
     /// The tick of `fingerprint`, if it is in this page.
     #[inline]
     pub(crate) fn find(self, fingerprint: Fingerprint) -> Option<u8> {
+        self.spot(fingerprint).and_then(|spot| self.find_at(spot))
+    }
+
+    /// Where in this page `fingerprint` stands, if anywhere. Reads the first cache line only.
+    #[inline]
+    pub(crate) fn spot(self, fingerprint: Fingerprint) -> Option<Spot> {
         let delta = fingerprint.as_u128().checked_sub(base_of(self.base_hi()))?;
         let (bucket, remainder) = self.shape.place(delta)?;
         let word = self.nibbles(bucket as usize / 16);
         let shift = bucket % 16 * 4;
-        let mut from = nibble_sum(word & ((1 << shift) - 1));
+        let mut first = nibble_sum(word & ((1 << shift) - 1));
         for earlier in 0..bucket as usize / 16 {
-            from += nibble_sum(self.nibbles(earlier));
+            first += nibble_sum(self.nibbles(earlier));
         }
-        let in_bucket = (word >> shift & 15) as usize;
-        (from..from + in_bucket)
+        let count = (word >> shift & 15) as usize;
+        Some(Spot { first: first as u16, count: count as u16, remainder })
+    }
+
+    /// Asks for the cache lines that [`PageView::find_at`] will read.
+    #[inline]
+    pub(crate) fn ask_for(self, spot: Spot) {
+        let (first, count) = (usize::from(spot.first), usize::from(spot.count));
+        let [begin, end] = [first, first + count].map(|index| self.shape.position(index).0);
+        prefetch::read(&self.page[begin]);
+        if begin / LINE != end / LINE {
+            prefetch::read(&self.page[end.min(PAGE - 1)]);
+        }
+    }
+
+    /// The tick of the fingerprint whose spot in this page this is, if it is there.
+    #[inline]
+    pub(crate) fn find_at(self, spot: Spot) -> Option<u8> {
+        let (first, count) = (usize::from(spot.first), usize::from(spot.count));
+        (first..first + count)
             .map(|index| self.record(index))
-            .find(|record| record >> 8 == remainder)
+            .find(|record| record >> 8 == spot.remainder)
             .map(|record| record as u8)
     }
 
