@@ -11,6 +11,8 @@ use crate::format::run::page::{PageView, Spot};
 use crate::key::Fingerprint;
 use crate::mem::prefetch;
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
 /// How many fingerprints go through the stages together.
 const GROUP: usize = 32;
 /// How many fingerprints ahead the line of the filter is asked for.
@@ -90,7 +92,12 @@ impl Run {
         let view = self.mapped_view(region, checked, page)?;
         match view.spot(fingerprint) {
             Some(spot) => {
-                view.ask_for(spot);
+                let start = self.page_offset(page) as usize;
+                let (begin, end) = view.bytes_of(spot);
+                prefetch::read(&region[start + begin]);
+                if begin / LINE != end / LINE {
+                    prefetch::read(&region[start + end]);
+                }
                 Ok(Stage::Near(page, spot))
             }
             None => self.get_in(page, fingerprint).map(Stage::Done),

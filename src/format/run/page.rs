@@ -16,13 +16,9 @@ use super::super::{PAGE, put_u64, u64_at};
 use super::shape::{BUCKETS, Shape};
 use super::{Flaw, Page, check, seal};
 use crate::key::Fingerprint;
-use crate::mem::prefetch;
 
 /// Records that a bucket can count.
 const BUCKET_MAX: u32 = 15;
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// Where the count of records stands, and how the page goes on.
 const COUNT_AT: usize = 8;
@@ -181,15 +177,12 @@ impl<'a> PageView<'a> {
         Some(Spot { first: first as u16, count: count as u16, remainder })
     }
 
-    /// Asks for the cache lines that [`PageView::find_at`] will read.
+    /// The bytes of the page that [`PageView::find_at`] will read, from the first to the last.
     #[inline]
-    pub(crate) fn ask_for(self, spot: Spot) {
+    pub(crate) fn bytes_of(self, spot: Spot) -> (usize, usize) {
         let (first, count) = (usize::from(spot.first), usize::from(spot.count));
         let [begin, end] = [first, first + count].map(|index| self.shape.position(index).0);
-        prefetch::read(&self.page[begin]);
-        if begin / LINE != end / LINE {
-            prefetch::read(&self.page[end.min(PAGE - 1)]);
-        }
+        (begin, end.min(PAGE - 1))
     }
 
     /// The tick of the fingerprint whose spot in this page this is, if it is there.
