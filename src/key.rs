@@ -4,7 +4,9 @@
 //! the *top* bits of `hi` order everything on disk and in memory (index bucket, run order, filter
 //! block), and `lo` alone chooses bits inside a filter block and tells slots of a bucket apart.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// The keyed 128-bit hash of an id. Ordered as one 128-bit number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -29,6 +31,30 @@ impl Fingerprint {
     #[must_use]
     pub const fn as_u128(self) -> u128 {
         ((self.hi as u128) << 64) | self.lo as u128
+    }
+}
+
+/// A hash map by fingerprint. They are uniform under the store's key, so nothing is hashed again.
+pub(crate) type FingerprintMap<T> = HashMap<Fingerprint, T, BuildHasherDefault<OwnBits>>;
+
+/// The lower half of a fingerprint as its hash.
+#[derive(Debug, Default)]
+pub(crate) struct OwnBits(u64);
+
+impl Hasher for OwnBits {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    /// A fingerprint hashes its upper half first, so the lower one is what stays.
+    fn write_u64(&mut self, bits: u64) {
+        self.0 = bits;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -8,8 +8,6 @@
 //! The bits have jobs of their own: the low end of the upper half chooses the stripe, the lower half
 //! the place in the stripe's map. Fingerprints are uniform, so neither is hashed again.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
@@ -18,7 +16,7 @@ use super::lone::{Lone, LoneClaim};
 use super::mono::Mono;
 use super::settlement::Settlement;
 use super::ticket::{Standing, Ticket};
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, FingerprintMap};
 use crate::planted::{Bug, planted};
 use crate::sync::{Arc, AtomicUsize, Mutex, MutexGuard, OnceLock, Ordering, lock};
 
@@ -85,7 +83,7 @@ pub(crate) struct Claims {
 }
 
 type Stripe = CachePadded<Mutex<Entries>>;
-type Entries = HashMap<Fingerprint, Entry, BuildHasherDefault<OwnBits>>;
+type Entries = FingerprintMap<Entry>;
 
 #[derive(Debug)]
 struct Entry {
@@ -390,25 +388,4 @@ fn bytes_of(capacity: usize) -> usize {
         _ => capacity / 7 * 8,
     };
     buckets * (size_of::<(Fingerprint, Entry)>() + 1) + 16
-}
-
-/// The lower half of a fingerprint, which is uniform, as its hash.
-#[derive(Debug, Default)]
-struct OwnBits(u64);
-
-impl Hasher for OwnBits {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    /// A fingerprint hashes its upper half first, so the lower one is what stays.
-    fn write_u64(&mut self, bits: u64) {
-        self.0 = bits;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }

@@ -5,12 +5,11 @@
 //! whether the record still counts. An entry is needed until the records it voids have expired, and
 //! the id's new first sighting with it.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::format::manifest::ForgottenEntry;
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, FingerprintMap};
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, lock};
 use crate::time::Timestamp;
 
@@ -20,7 +19,7 @@ pub(crate) const FORGOTTEN_MAX: usize = 1 << 20;
 /// The set. See the module documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Forgotten {
-    entries: Mutex<HashMap<Fingerprint, Entry>>,
+    entries: Mutex<FingerprintMap<Entry>>,
     /// How many there are: calls look at the set only when it is not zero.
     len: AtomicUsize,
 }
@@ -46,7 +45,7 @@ pub(crate) enum Again {
 impl Forgotten {
     /// The set as it stood in a manifest.
     pub(crate) fn restore(entries: &[ForgottenEntry]) -> Forgotten {
-        let entries: HashMap<_, _> = entries
+        let entries: FingerprintMap<_> = entries
             .iter()
             .map(|e| {
                 let again = Some(e.seen_again).filter(|&again| again != Timestamp::MAX);
@@ -123,7 +122,7 @@ impl Forgotten {
 /// decided and what is logged have one order.
 #[derive(Debug)]
 pub(crate) struct OpenForgotten<'a> {
-    entries: MutexGuard<'a, HashMap<Fingerprint, Entry>>,
+    entries: MutexGuard<'a, FingerprintMap<Entry>>,
 }
 
 impl OpenForgotten<'_> {

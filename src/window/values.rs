@@ -1,9 +1,7 @@
 //! What is kept with some of a table's ids, in memory: outcomes and payload fingerprints.
 
-use std::collections::HashMap;
-
 use crate::format::value::Value;
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, FingerprintMap};
 use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
 
 /// Bytes of an entry beside its outcome, about.
@@ -17,17 +15,20 @@ fn len(value: &Value) -> usize {
 /// The values of a table. Ids without one have no entry.
 #[derive(Debug, Default)]
 pub(crate) struct ValueTable {
-    values: Mutex<HashMap<Fingerprint, Value>>,
+    values: Mutex<FingerprintMap<Value>>,
     bytes: AtomicUsize,
 }
 
 impl ValueTable {
-    /// Keeps a value with an id, in place of one that it had before it was forgotten.
-    pub(crate) fn insert(&self, id: Fingerprint, value: Value) {
+    /// Keeps values with ids, each in place of one that the id had before it was forgotten.
+    pub(crate) fn insert_each(&self, each: impl Iterator<Item = (Fingerprint, Value)>) {
         let mut values = lock(&self.values);
-        let more = len(&value);
-        let less = values.insert(id, value).map_or(0, |before| len(&before));
-        self.bytes.store(self.bytes() + more - less, Ordering::Relaxed);
+        let mut bytes = self.bytes();
+        for (id, value) in each {
+            bytes += len(&value);
+            bytes -= values.insert(id, value).map_or(0, |before| len(&before));
+        }
+        self.bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Drops what was kept with an id.

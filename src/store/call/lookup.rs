@@ -1,7 +1,6 @@
 //! Looking ids up: in what is older than the active table, and in all of it for a look that inserts
 //! nothing.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::super::core::Core;
@@ -9,7 +8,7 @@ use super::super::counters::Tally;
 use super::{AHEAD, Call, Moment, Moments, Scratch};
 use crate::error::Result;
 use crate::filter::WindowFilter;
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, FingerprintMap};
 use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
 use crate::verdict::Verdict;
@@ -73,7 +72,7 @@ impl Core {
         let first = out.len();
         self.look(call, scratch, out)?;
         let mut ticks = self.gate.enter().active.ticks;
-        let mut seen: HashMap<Fingerprint, Sighting> = HashMap::new();
+        let mut seen: FingerprintMap<Sighting> = FingerprintMap::default();
         for (i, &id) in call.ids.iter().enumerate() {
             let (verdict, now) = (&mut out[first + i], call.moments.at(i).now);
             if now >= ticks.end() {

@@ -422,13 +422,16 @@ pub(crate) fn keep_values(
     now: Timestamp,
     forgotten: Option<&OpenForgotten<'_>>,
 ) {
-    for item in commit.items() {
-        if let Item::Value { index, payload, outcome } = item {
-            let id = commit.id(index);
-            let at = forgotten.and_then(|forgotten| forgotten.forgotten_at(id));
-            let time = at.map_or(now, |at| now.max(at + Duration::from_micros(1)));
-            values.insert(id, Value { time, payload, outcome: outcome.map(Into::into) });
-        }
+    let kept = commit.items().filter_map(|item| {
+        let Item::Value { index, payload, outcome } = item else { return None };
+        let id = commit.id(index);
+        let at = forgotten.and_then(|forgotten| forgotten.forgotten_at(id));
+        let time = at.map_or(now, |at| now.max(at + Duration::from_micros(1)));
+        Some((id, Value { time, payload, outcome: outcome.map(Into::into) }))
+    });
+    let mut kept = kept.peekable();
+    if kept.peek().is_some() {
+        values.insert_each(kept);
     }
 }
 
