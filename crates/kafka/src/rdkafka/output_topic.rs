@@ -3,19 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use ::rdkafka::TopicPartitionList;
 use ::rdkafka::config::ClientConfig;
 use ::rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
 use ::rdkafka::error::KafkaError;
-use ::rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use ::rdkafka::message::{BorrowedMessage, Message as _};
 use firstseen::Timestamp;
 
-use super::{PATIENCE, config, fault, offset, position};
+use super::{PATIENCE, bounds, config, fault, headers, list_from};
 use crate::client::{Bounds, Fault, FaultKind};
 use crate::error::BoxError;
 use crate::handover::History;
 use crate::history::Done;
-use crate::message::{Header, Headers, TopicPartition};
+use crate::message::{Headers, TopicPartition};
 
 /// How many messages are given to the store together.
 const BATCH: usize = 4_096;
@@ -70,9 +69,8 @@ impl OutputTopic {
         let started = Instant::now();
         let mut held = BTreeMap::new();
         for number in partitions.iter().map(|partition| partition.id()) {
-            let watermarks = |of: &BaseConsumer| of.fetch_watermarks(&self.topic, number, PATIENCE);
-            let (first, end) = watermarks(&all).map_err(failed)?;
-            while watermarks(consumer).map_err(failed)?.1 < end {
+            let written = bounds(&all, &self.topic, number).map_err(failed)?;
+            while bounds(consumer, &self.topic, number).map_err(failed)?.end < written.end {
                 if started.elapsed() > SETTLING_MOST {
                     let said = format!("a transaction holds {}/{number} back", self.topic);
                     let doing = "find where a history ends";
@@ -80,7 +78,7 @@ impl OutputTopic {
                 }
                 std::thread::sleep(Duration::from_millis(50));
             }
-            held.insert(number, Bounds { first: position(first), end: position(end) });
+            held.insert(number, written);
         }
         Ok(held)
     }
@@ -97,8 +95,7 @@ impl History for OutputTopic {
         let consumer = self.config.create_with_context(DefaultConsumerContext);
         let consumer: BaseConsumer = consumer.map_err(failed)?;
         let held = self.settled(&consumer)?;
-        let mut open: BTreeSet<i32> = BTreeSet::new();
-        let mut starts = TopicPartitionList::new();
+        let mut starts = Vec::new();
         // Of a partition that has lost its beginning all is known since its first record, and nothing if it has none.
         let mut covered = if held.is_empty() { Timestamp::now() } else { since };
         let mut beheaded: BTreeSet<i32> = BTreeSet::new();
@@ -107,13 +104,13 @@ impl History for OutputTopic {
                 covered = if *end == 0 { covered } else { Timestamp::now() };
                 continue;
             }
-            starts.add_partition_offset(&self.topic, number, offset(*first)).map_err(failed)?;
-            open.insert(number);
+            starts.push((&*self.topic, number, *first));
             if *first > 0 {
                 beheaded.insert(number);
             }
         }
-        consumer.assign(&starts).map_err(failed)?;
+        let mut open: BTreeSet<i32> = starts.iter().map(|(_, number, _)| *number).collect();
+        consumer.assign(&list_from(starts)?).map_err(failed)?;
         let source = partition.to_string();
         let mut batch: Vec<Done> = Vec::new();
         while !open.is_empty() {
@@ -144,8 +141,5 @@ impl History for OutputTopic {
 }
 
 fn done(message: &BorrowedMessage<'_>) -> Option<Done> {
-    let headers = message.headers()?;
-    let headers: Vec<Header<'_>> =
-        headers.iter().map(|header| (header.key, header.value)).collect();
-    Done::read(Headers::new(&headers))
+    Done::read(Headers::new(&headers(message)))
 }
