@@ -249,9 +249,7 @@ impl Partition {
 
     /// Puts a checkpoint of the store where the next owner fetches it.
     pub(super) fn ship(&self, settings: &mut Settings) -> Result<(), BoxError> {
-        let (State::Reading(open) | State::BackingOff { open, .. }) = &self.state else {
-            return Ok(());
-        };
+        let Some(open) = self.state.open() else { return Ok(()) };
         let checkpoint = beside(&settings.folder_of(&self.name), "leaving");
         let Some(archive) = &mut settings.hooks.archive else { return Ok(()) };
         remove(&checkpoint)?;

@@ -50,6 +50,16 @@ enum State {
     BackingOff { open: Open, until: Instant },
 }
 
+impl State {
+    /// The store, if it is open.
+    fn open(&self) -> Option<&Open> {
+        match self {
+            State::Acquiring { .. } => None,
+            State::Reading(open) | State::BackingOff { open, .. } => Some(open),
+        }
+    }
+}
+
 /// A partition's store, open.
 #[derive(Debug)]
 struct Open {
@@ -198,7 +208,7 @@ impl Partition {
     /// Tries again later, from where the store is.
     fn back_off<C: Client, W: Work<C>>(&mut self, shared: &mut Shared<'_, C, W>) -> Result<()> {
         self.counts.failures += 1;
-        let progress = self.progress()?.unwrap_or(0);
+        let progress = self.progress().unwrap_or(0);
         let failures = if self.failures.0 == progress { self.failures.1 } else { 0 };
         self.failures = (progress, failures.saturating_add(1));
         let wait = shared.settings.back_off.after(self.failures.1);
@@ -231,14 +241,9 @@ impl Partition {
     }
 
     /// The progress of the partition in its store.
-    fn progress(&self) -> Result<Option<u64>> {
-        match &self.state {
-            State::Acquiring { .. } => Ok(None),
-            // A store that has failed is acquired anew; its progress is not asked.
-            State::Reading(open) | State::BackingOff { open, .. } => {
-                Ok(open.store.progress(&self.source).unwrap_or(None))
-            }
-        }
+    fn progress(&self) -> Option<u64> {
+        // A store that has failed is acquired anew; its progress is not asked.
+        self.state.open()?.store.progress(&self.source).unwrap_or(None)
     }
 
     /// Brings the group's offset in step with the store, if that is due.
@@ -246,10 +251,8 @@ impl Partition {
         &mut self,
         shared: &mut Shared<'_, C, W>,
     ) -> Result<()> {
-        let progress = self.progress()?;
-        let (State::Reading(open) | State::BackingOff { open, .. }) = &mut self.state else {
-            return Ok(());
-        };
+        let progress = self.progress();
+        let Some(open) = self.state.open() else { return Ok(()) };
         let due = open.committed.elapsed() >= shared.settings.commit_every;
         let moved = open.group_next != progress;
         if !due || progress.is_none() || !moved && open.confirmed {
@@ -323,7 +326,7 @@ impl Partition {
         shared: &mut Shared<'_, C, W>,
     ) -> Result<()> {
         self.counts.end = bounds.end;
-        let next = self.gathered.next_offset().max(self.progress()?);
+        let next = self.gathered.next_offset().max(self.progress());
         let gone = |next| next < bounds.first || next > bounds.end;
         match (&self.state, next) {
             (State::Reading(_), Some(next)) if gone(next) => self.acquire_anew(shared),
@@ -333,13 +336,13 @@ impl Partition {
 
     /// What there is to be told of it.
     pub(crate) fn metrics(&self) -> PartitionMetrics {
-        let (open, state) = match &self.state {
-            State::Acquiring { why, .. } => (None, PartitionState::Acquiring(why.to_string())),
-            State::Reading(open) => (Some(open), PartitionState::Reading),
-            State::BackingOff { open, .. } => (Some(open), PartitionState::BackingOff),
+        let state = match &self.state {
+            State::Acquiring { why, .. } => PartitionState::Acquiring(why.to_string()),
+            State::Reading(_) => PartitionState::Reading,
+            State::BackingOff { .. } => PartitionState::BackingOff,
         };
-        let progress = open.and_then(|open| open.store.progress(&self.source).ok().flatten());
-        let in_doubt = open.map_or(0, |open| open.store.in_doubt().len() as u64);
+        let progress = self.progress();
+        let in_doubt = self.state.open().map_or(0, |open| open.store.in_doubt().len() as u64);
         let Counts { messages, new, duplicates, replays, lates, dead_letters, failures, end } =
             self.counts;
         PartitionMetrics {
