@@ -51,9 +51,8 @@ impl Producers for KafkaProducers {
     type Producer = KafkaProducer;
 
     fn open(&mut self, partition: &TopicPartition) -> Result<KafkaProducer, Fault> {
-        let TopicPartition { topic, partition } = partition;
         let mut config = self.config.clone();
-        config.set("transactional.id", format!("firstseen-{}-{topic}-{partition}", self.group));
+        config.set("transactional.id", format!("firstseen-{}-{}", self.group, partition.stem()));
         let producer = config.create_with_context(Deliveries::default());
         let producer = producer.map_err(|e| fault::of("make a producer", &e))?;
         Ok(KafkaProducer { producer })
