@@ -172,6 +172,7 @@ fn every_operation_of_the_disk_can_fail() {
     for way in BETWEEN_TWO {
         let (new, other) = (|| Run::of_orders(way), ErrorKind::Other);
         harm_each(new, |_| true, |disk, number| disk.fail_at(number, other));
+        harm_each(new, |_| true, |disk, number| disk.fail_from(number, other));
     }
 }
 

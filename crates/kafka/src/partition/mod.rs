@@ -264,6 +264,8 @@ impl Partition {
                 self.acquire_anew(shared)
             }
             Err(WorkError::Client(fault)) if fault.kind == FaultKind::Fatal => Err(fault.into()),
+            // No message may come that would notice.
+            Err(WorkError::Store(firstseen::Error::Poisoned { .. })) => self.acquire_anew(shared),
             Err(error) => {
                 tracing::warn!(partition = %self.name, %error, "the group's offset stays behind");
                 Ok(())
