@@ -34,12 +34,14 @@ struct Run {
     orders: BTreeMap<String, u64>,
     /// Whether a batch was in doubt after a step.
     has_doubted: bool,
+    /// Whether one was found in doubt and settled.
+    has_settled: bool,
 }
 
 impl Run {
     fn new(way: Way, batch: usize, orders: BTreeMap<String, u64>) -> Run {
         let world = World::on(MemoryDisk::seeded(0), Protocol::Cooperative);
-        Run { way, world, batch, orders, has_doubted: false }
+        Run { way, world, batch, orders, has_doubted: false, has_settled: false }
     }
 
     /// All orders, and at the end of each partition copies alone: the last batch of a transformation makes no outputs,
@@ -95,6 +97,7 @@ impl Run {
             let alive = matches!(process.run(|| consumer.step()), Some(Ok(())));
             let metrics = consumer.metrics();
             self.has_doubted |= metrics.partitions.iter().any(|partition| partition.in_doubt > 0);
+            self.has_settled |= metrics.partitions.iter().any(|partition| partition.settled > 0);
             let is_done = alive && self.is_done(&*consumer);
             if alive && !is_done {
                 continue;
@@ -132,6 +135,7 @@ fn the_power_can_go_at_every_step() {
         let mut undisturbed = Run::of_orders(way);
         let steps = undisturbed.consume(&Process::new(), None);
         undisturbed.check("undisturbed");
+        let mut settled = 0;
         for (step, when) in (1..=steps).flat_map(|step| [(step, When::Before), (step, When::After)])
         {
             // What was not synced is gone at one side of a step, and torn at the other.
@@ -141,7 +145,9 @@ fn the_power_can_go_at_every_step() {
             process.plan(step, when, Harm::Kill);
             run.consume(&process, torn);
             run.check(&format!("{when:?} step {step}, torn {torn:?}"));
+            settled += u32::from(run.has_settled);
         }
+        assert!(settled > 0, "{way:?}: nothing was in doubt");
     }
 }
 

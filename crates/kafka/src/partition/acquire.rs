@@ -178,11 +178,13 @@ impl Partition {
             committed: Instant::now(),
             confirmed: false,
         };
+        let in_doubt = open.in_doubt();
         let settled = shared.work.settle(&mut owned(&self.name, &mut open, shared.client));
         settled.map_err(|error| match error {
             WorkError::Store(error) => error.into(),
             error => Stopped::Work(error),
         })?;
+        self.counts.settled += in_doubt;
         if !complete {
             go_on_at_group(&open.store, &self.source, &said)?;
         }

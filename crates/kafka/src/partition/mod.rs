@@ -72,6 +72,13 @@ struct Open {
     confirmed: bool,
 }
 
+impl Open {
+    /// How many batches are in doubt.
+    fn in_doubt(&self) -> u64 {
+        self.store.in_doubt().len() as u64
+    }
+}
+
 /// What has been counted since it was assigned.
 #[derive(Debug, Default)]
 struct Counts {
@@ -82,6 +89,7 @@ struct Counts {
     lates: u64,
     dead_letters: u64,
     failures: u64,
+    settled: u64,
     /// The offset that the next message written to it has, as far as is known.
     end: u64,
 }
@@ -163,12 +171,14 @@ impl Partition {
     /// Reads on where the store is, after a failure.
     fn read_on<C: Client, W: Work<C>>(&mut self, shared: &mut Shared<'_, C, W>) -> Result<()> {
         let State::BackingOff { open, .. } = &mut self.state else { return Ok(()) };
-        if !open.store.in_doubt().is_empty() {
+        let in_doubt = open.in_doubt();
+        if in_doubt > 0 {
             // As long as that is not settled its messages are in flight, and nothing goes on.
             let settled = shared.work.settle(&mut owned(&self.name, open, shared.client));
             if let Err(error) = settled {
                 return self.on_work_error(shared, error);
             }
+            self.counts.settled += in_doubt;
         }
         let State::BackingOff { open, .. } = &self.state else { return Ok(()) };
         let next = match open.store.progress(&self.source)? {
@@ -283,7 +293,7 @@ impl Partition {
         let (State::Reading(open) | State::BackingOff { open, .. }) = &mut self.state else {
             return Ok(false);
         };
-        if !open.store.in_doubt().is_empty() {
+        if open.in_doubt() > 0 {
             // The group's word of that batch may be all that tells whether it was done.
             return Ok(false);
         }
@@ -344,9 +354,18 @@ impl Partition {
             State::BackingOff { .. } => PartitionState::BackingOff,
         };
         let progress = self.progress();
-        let in_doubt = self.state.open().map_or(0, |open| open.store.in_doubt().len() as u64);
-        let Counts { messages, new, duplicates, replays, lates, dead_letters, failures, end } =
-            self.counts;
+        let in_doubt = self.state.open().map_or(0, Open::in_doubt);
+        let Counts {
+            messages,
+            new,
+            duplicates,
+            replays,
+            lates,
+            dead_letters,
+            failures,
+            settled,
+            end,
+        } = self.counts;
         PartitionMetrics {
             partition: self.name.clone(),
             state,
@@ -360,6 +379,7 @@ impl Partition {
             dead_letters,
             failures,
             in_doubt,
+            settled,
         }
     }
 }
