@@ -187,26 +187,24 @@ impl<C: Client, W: Work<C>> Consumer<C, W> {
             Rebalance::Revoked(names) => {
                 tracing::info!(partitions = ?names, "revoked");
                 self.totals.revoked += names.len() as u64;
-                let gone = self.take(&names);
-                self.let_go(gone, true);
-                again(|| self.client.give_up(&names))?;
+                self.part_with(&names, true)?;
             }
             Rebalance::Lost(names) => {
                 tracing::warn!(partitions = ?names, "lost");
                 self.totals.lost += names.len() as u64;
-                let gone = self.take(&names);
-                self.let_go(gone, false);
-                again(|| self.client.give_up(&names))?;
+                self.part_with(&names, false)?;
             }
         }
         Ok(())
     }
 
-    fn take(&mut self, names: &[TopicPartition]) -> Vec<Partition> {
+    /// Lets go of the partitions of these names, and answers the group.
+    fn part_with(&mut self, names: &[TopicPartition], ours: bool) -> Result<()> {
         let all = std::mem::take(&mut self.partitions);
         let (gone, kept) = all.into_iter().partition(|partition| names.contains(&partition.name));
         self.partitions = kept;
-        gone
+        self.let_go(gone, ours);
+        Ok(again(|| self.client.give_up(names))?)
     }
 
     /// Lets go of partitions: with all courtesy to the next owner if they are still ours.

@@ -9,8 +9,8 @@ use firstseen::Timestamp;
 
 use crate::message::{Header, Headers, TopicPartition};
 
-const SOURCE: &str = "firstseen-source";
-const POSITION: &str = "firstseen-position";
+pub(crate) const SOURCE: &str = "firstseen-source";
+pub(crate) const POSITION: &str = "firstseen-position";
 const TIME: &str = "firstseen-time";
 const ID: &str = "firstseen-id";
 

@@ -20,6 +20,12 @@ impl TopicPartition {
     pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> TopicPartition {
         TopicPartition { topic: topic.into(), partition }
     }
+
+    /// As in `orders-3`: what is named for it where `/` cannot be. A topic's name has letters, digits, `.`, `_` and
+    /// `-` alone.
+    pub(crate) fn stem(&self) -> String {
+        format!("{}-{}", self.topic, self.partition)
+    }
 }
 
 /// As in `orders/3`; the name of the partition as a source of its store.

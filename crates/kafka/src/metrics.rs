@@ -56,4 +56,6 @@ pub struct PartitionMetrics {
     pub failures: u64,
     /// Batches that are in doubt between the store and another system.
     pub in_doubt: u64,
+    /// Batches that were found in doubt, after a death or an error, and settled.
+    pub settled: u64,
 }

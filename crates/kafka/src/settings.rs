@@ -295,8 +295,7 @@ impl Settings {
 
     /// The folder of a partition's store.
     pub(crate) fn folder_of(&self, partition: &TopicPartition) -> PathBuf {
-        // A topic's name has letters, digits, `.`, `_` and `-` alone.
-        self.folder.join(format!("{}-{}.seen", partition.topic, partition.partition))
+        self.folder.join(format!("{}.seen", partition.stem()))
     }
 }
 

@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use firstseen_kafka::testing::{Harm, Process, Protocol, When};
 use firstseen_kafka::{FaultKind, PartitionState};
@@ -14,8 +15,8 @@ use support::seeds::scale;
 use support::ways::Way;
 use support::world::{BATCH, World};
 
-/// What goes wrong in a run.
-type Plan = Option<(u64, When, Harm)>;
+/// What goes wrong in a run: these steps, one after the other.
+type Plan = Option<(Range<u64>, When, Harm)>;
 
 /// Two machines consume all orders; the first goes wrong as planned and is started anew if it dies of it.
 /// Returns how many steps the first life of the first machine had.
@@ -23,8 +24,8 @@ fn consume(way: Way, protocol: Protocol, plan: Plan) -> (u64, World, Process) {
     let world = World::new(protocol);
     orders::produce_half(&world.cluster, 0);
     let first = Process::new();
-    if let Some((step, when, harm)) = plan {
-        first.plan(step, when, harm);
+    if let Some((steps, when, harm)) = plan.clone() {
+        steps.for_each(|step| first.plan(step, when, harm));
     }
     let mut harmed = world.start(way, first.clone());
     let mut other: Option<Machine> = None;
@@ -37,7 +38,10 @@ fn consume(way: Way, protocol: Protocol, plan: Plan) -> (u64, World, Process) {
             steps = first.steps();
             if let Alive::Stopped(error) = &alive {
                 let passes = Harm::Fault(FaultKind::Transient);
-                assert!(plan.is_some_and(|(.., harm)| harm != passes), "it stopped: {error}");
+                assert!(
+                    plan.as_ref().is_some_and(|(.., harm)| *harm != passes),
+                    "it stopped: {error}"
+                );
             }
         }
         if round == 6 {
@@ -86,16 +90,16 @@ fn check(way: Way, world: &World, twice_most: usize) {
     assert_eq!(world.cluster.violations(), [""; 0]);
 }
 
-/// Runs with one thing that goes wrong at each step, on both sides of it.
-fn enumerate(way: Way, protocol: Protocol, harms: impl Fn(u64, When) -> Vec<Harm>) {
+/// Runs with one thing that goes wrong at each step, on both sides of it, and at so many in a row.
+fn enumerate(way: Way, protocol: Protocol, in_a_row: u64, harms: impl Fn(u64, When) -> Vec<Harm>) {
     let (steps, world, _) = consume(way, protocol, None);
     check(way, &world, 0);
     for step in 1..=steps {
         for when in [When::Before, When::After] {
             for harm in harms(step, when) {
-                let failing = Tell(way, protocol, (step, when, harm));
-                let (_, world, _) = consume(way, protocol, Some(failing.2));
-                check(way, &world, if way == Way::Filter { BATCH } else { 0 });
+                let failing = Tell(way, protocol, (step..step + in_a_row, when, harm));
+                let (_, world, _) = consume(way, protocol, Some(failing.2.clone()));
+                check(way, &world, if way == Way::Filter { BATCH * in_a_row as usize } else { 0 });
                 std::mem::forget(failing);
             }
         }
@@ -114,12 +118,20 @@ fn errors(step: u64, when: When) -> Vec<Harm> {
 
 /// Says which run failed.
 #[derive(Debug)]
-struct Tell(Way, Protocol, (u64, When, Harm));
+struct Tell(Way, Protocol, (Range<u64>, When, Harm));
 
 impl Drop for Tell {
     fn drop(&mut self) {
         let Tell(way, protocol, plan) = self;
         eprintln!("{way:?}, {protocol:?}, {plan:?}");
+    }
+}
+
+/// Such as an abort, after what made it necessary.
+#[test]
+fn an_error_can_follow_an_error() {
+    for way in [Way::InSink, Way::Transform] {
+        enumerate(way, Protocol::Eager, 2, |_, _| vec![Harm::Fault(FaultKind::Transient)]);
     }
 }
 
@@ -131,12 +143,12 @@ macro_rules! each {
 
             #[test]
             fn every_step_can_be_the_last() {
-                enumerate(Way::$way, Protocol::$protocol, |_, _| vec![Harm::Kill]);
+                enumerate(Way::$way, Protocol::$protocol, 1, |_, _| vec![Harm::Kill]);
             }
 
             #[test]
             fn every_answer_can_be_an_error() {
-                enumerate(Way::$way, Protocol::$protocol, errors);
+                enumerate(Way::$way, Protocol::$protocol, 1, errors);
             }
         }
     )*};

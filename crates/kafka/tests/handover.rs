@@ -280,6 +280,29 @@ fn outputs_that_do_not_go_back_far_enough_are_incomplete() {
     assert!(done.values().all(|times| *times == 1), "what is known is not done again: {done:?}");
 }
 
+/// Of several partitions of outputs the one that has lost most decides, though another goes back far enough.
+#[test]
+fn one_partition_of_the_outputs_that_is_too_short_makes_a_store_incomplete() {
+    let world = world();
+    for (place, hours) in [(0, 72), (1, 1)] {
+        for order in 0..20 {
+            let time = Timestamp::now() - Duration::from_secs(hours * 3600);
+            let order = Produce::new(format!("order-0-{place}-{order}"), "1").at(time);
+            world.cluster.produce(TOPIC, 0, order);
+        }
+    }
+    let mut a = start(&world, Way::Transform, "a", |settings| settings);
+    until(&mut [&mut a], |_| world.is_consumed());
+    kill(&world, a);
+    let whole = world.cluster.bounds(OUT, 1);
+    assert!(whole.first == 0 && whole.end > 0, "{whole:?}");
+    world.cluster.trim(OUT, 0, world.cluster.bounds(OUT, 0).end - 1);
+    let rebuilt = |settings: Settings| settings.history(Outputs::of(&world.cluster).0);
+    let mut b = start(&world, Way::Transform, "b", rebuilt);
+    steps(&mut b, 30);
+    assert_eq!(waiting(&b).len(), 3, "{:?}", b.metrics());
+}
+
 #[test]
 fn messages_that_are_gone_are_waited_for_or_passed() {
     let world = world();

@@ -429,6 +429,7 @@ fn what_is_in_doubt_waits_for_the_sink() {
     until(&mut consumer, messages(2));
     assert_eq!(world.ledger.rows(), ["a", "b"]);
     assert_eq!(sum(&consumer.metrics(), |partition| partition.in_doubt), 0);
+    assert_eq!(sum(&consumer.metrics(), |partition| partition.settled), 1);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::ORDERS;
 use crate::child::{Env, Told};
 use crate::stream::ID;
-use crate::ways::{Appended, BATCH, Way};
+use crate::ways::{Appended, BATCH, SESSION_MOST, Way};
 
 /// Works until it is told to stop.
 pub fn consume(env: &Env) -> Result<(), BoxError> {
@@ -29,14 +29,14 @@ pub fn consume(env: &Env) -> Result<(), BoxError> {
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "earliest")
-        .set("session.timeout.ms", "6000")
+        .set("session.timeout.ms", SESSION_MOST)
         .set("heartbeat.interval.ms", "500")
         .set("reconnect.backoff.max.ms", "1000")
         .create()?;
     consumer.subscribe(&[ORDERS])?;
     let mut done = Appended::create(env, Way::Article)?;
     let mut seen: HashSet<Vec<u8>> = HashSet::new();
-    let mut told = Told::default();
+    let mut told = Told::of(Way::Article);
     while !env.stop.load(Ordering::Relaxed) {
         let batch = gather(&consumer);
         if batch.ids.is_empty() || !commit(&consumer, &batch, env)? {

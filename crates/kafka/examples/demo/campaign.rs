@@ -10,7 +10,7 @@ use firstseen_kafka::BoxError;
 use indicatif::ProgressBar;
 
 use crate::groups::Groups;
-use crate::process::{PATIENCE, Process};
+use crate::process::{Lived, PATIENCE, Process};
 use crate::stream::{Producer, Stream};
 use crate::support::broker::Broker;
 use crate::support::random::Rng;
@@ -21,6 +21,9 @@ use crate::ways::Way;
 enum Event {
     /// A process is killed and started again.
     Kill,
+    /// A process is stopped for so long that the group gives its partitions to others, and then goes on as if nothing had
+    /// been: a zombie.
+    Zombie,
     /// The broker is killed and started again.
     KillBroker,
     /// A third process joins.
@@ -35,8 +38,9 @@ pub struct Tally {
     /// The lives that were killed.
     pub killed: HashSet<String>,
     pub broker_kills: u64,
-    /// How often a member's partitions have changed, as far as it lived to tell.
-    pub rebalances: u64,
+    /// How many processes were taken for dead and came back.
+    pub zombies: u64,
+    pub lived: Lived,
 }
 
 /// A kill comes so long after the one before, at least and at most.
@@ -44,11 +48,17 @@ const SOONEST: Duration = Duration::from_millis(1);
 const LATEST: Duration = Duration::from_millis(1_500);
 /// How long is waited at most for a process to have worked before it is killed.
 const WORKS_MOST: Duration = Duration::from_secs(8);
+/// How long a zombie is stopped: longer than the group waits for a sign of it.
+const FROZEN: Duration = Duration::from_secs(7);
+/// How much longer it may be until the others have its partitions.
+const TAKING_OVER_MOST: Duration = Duration::from_secs(8);
+/// How many of the ways tell of their rebalances.
+const FIRSTSEENS: u64 = Way::ALL.len() as u64 - 1;
 /// How long the usual consumer may still read when the others have read everything.
 const ARTICLE_MOST: Duration = Duration::from_secs(15);
 
-/// What happens, in which order: kills, and in between a death of the broker, and a third process that comes and
-/// goes, once in ten kills.
+/// What happens, in which order: kills, and in between a death of the broker, and, once in ten kills, a zombie and a
+/// third process that comes and goes.
 fn plan(kills: u64, rng: &mut Rng) -> Vec<Event> {
     let mut events = vec![Event::Kill; kills as usize];
     let mut place = |end: usize| rng.below(end as u64 + 1) as usize;
@@ -56,6 +66,10 @@ fn plan(kills: u64, rng: &mut Rng) -> Vec<Event> {
     visits.sort_unstable();
     for (n, place) in visits.into_iter().enumerate() {
         events.insert(place + n, if n % 2 == 0 { Event::Join } else { Event::Leave });
+    }
+    let zombies = if cfg!(unix) { 1 + kills / 10 } else { 0 };
+    for _ in 0..zombies {
+        events.insert(place(events.len()), Event::Zombie);
     }
     events.insert(place(events.len()), Event::KillBroker);
     events
@@ -82,16 +96,21 @@ impl Campaign<'_> {
         for (n, &event) in events.iter().enumerate() {
             // What is sent is spread over all that happens.
             producer.allow(stream.messages.len() * (n + 1) / (events.len() + 1));
-            let victim = &mut pair[rng.below(2) as usize];
-            if !rng.one_in(3) {
+            let [victim, other] = &mut pair;
+            let (victim, other) = if rng.one_in(2) { (victim, other) } else { (other, victim) };
+            if !rng.one_in(3) || event == Event::Zombie {
                 self.wait_until(WORKS_MOST, || victim.check().map(|()| victim.has_worked()))?;
             }
             thread::sleep(rng.log_uniform(SOONEST, LATEST));
             match event {
                 Event::Kill => {
                     let life = victim.life_name();
-                    tally.rebalances += victim.kill(self.dir, brokers)?;
+                    tally.lived += victim.kill(self.dir, brokers)?;
                     tally.killed.insert(life);
+                }
+                Event::Zombie => {
+                    let others: Vec<&Process> = third.iter().chain([&*other]).collect();
+                    tally.zombies += u64::from(self.make_zombie(victim, &others)?);
                 }
                 Event::KillBroker => {
                     self.broker.tell("kill")?;
@@ -102,7 +121,7 @@ impl Campaign<'_> {
                 Event::Leave => {
                     let Some(mut third) = third.take() else { continue };
                     self.wait_until(WORKS_MOST, || third.check().map(|()| third.has_worked()))?;
-                    tally.rebalances += third.leave()?;
+                    tally.lived += third.leave()?;
                 }
             }
             self.progress.inc(1);
@@ -111,13 +130,32 @@ impl Campaign<'_> {
         producer.finish()?;
         self.wait_for_the_end(stream, &mut pair)?;
         for process in pair {
-            tally.rebalances += process.leave()?;
+            tally.lived += process.leave()?;
         }
         Ok(tally)
     }
 
     fn start(&self, name: &'static str, lives: usize) -> Result<Process, BoxError> {
         Process::start(name, lives, self.dir, self.broker.brokers())
+    }
+
+    /// Stops a process until its partitions are others', then lets it go on. `false` if they were not for too long.
+    #[cfg(unix)]
+    fn make_zombie(&self, zombie: &Process, others: &[&Process]) -> Result<bool, BoxError> {
+        let rebalances = || others.iter().map(|other| other.rebalances()).sum::<u64>();
+        let (before, started) = (rebalances(), Instant::now());
+        zombie.freeze()?;
+        let taken_over = self.wait_until(FROZEN + TAKING_OVER_MOST, || {
+            let taken = rebalances() >= before + FIRSTSEENS;
+            Ok(taken && started.elapsed() > FROZEN)
+        });
+        zombie.thaw()?;
+        taken_over
+    }
+
+    #[cfg(not(unix))]
+    fn make_zombie(&self, _: &Process, _: &[&Process]) -> Result<bool, BoxError> {
+        Err("a process cannot be stopped here".into())
     }
 
     /// Waits until all groups have read everything.

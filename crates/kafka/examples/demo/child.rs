@@ -1,5 +1,6 @@
 //! A process of consumers: a thread for each way. It leaves its groups once its standard input is closed.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ use crate::ways::{self, Way};
 pub const WORKED: &str = "worked";
 /// What it says when partitions have come or gone.
 pub const REBALANCED: &str = "rebalanced";
+/// What it says, with the name of a way behind it, of each batch that was found in doubt and settled.
+pub const SETTLED: &str = "settled";
 
 /// What all threads of a child know.
 #[derive(Debug)]
@@ -64,14 +67,30 @@ fn work(env: Env) -> Result<(), BoxError> {
     Ok(())
 }
 
+impl Env {
+    /// Where a process keeps what is its own, in all its lives.
+    pub fn own_folder(&self, way: Way) -> PathBuf {
+        let (name, _) = self.life.split_once('-').unwrap_or((&self.life, ""));
+        way.folder(&self.dir).join(name)
+    }
+}
+
 /// What the parent was told of a consumer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Told {
+    way: Way,
     worked: bool,
     changes: u64,
+    /// By partition.
+    settled: HashMap<i32, u64>,
 }
 
 impl Told {
+    /// Of a consumer that works in this way nothing was told yet.
+    pub fn of(way: Way) -> Told {
+        Told { way, worked: false, changes: 0, settled: HashMap::new() }
+    }
+
     /// Tells the parent what has changed.
     pub fn tell(&mut self, metrics: &Metrics) {
         let changes = metrics.assigned + metrics.revoked + metrics.lost;
@@ -81,6 +100,14 @@ impl Told {
         }
         if metrics.partitions.iter().any(|partition| partition.new > 0) {
             self.tell_of_work();
+        }
+        let partitions = metrics.partitions.iter();
+        let settled = partitions.map(|p| (p.partition.partition, p.settled)).collect();
+        let before = std::mem::replace(&mut self.settled, settled);
+        for (partition, now) in &self.settled {
+            for _ in before.get(partition).copied().unwrap_or(0)..*now {
+                say(&format!("{SETTLED} {}", self.way.name()));
+            }
         }
     }
 

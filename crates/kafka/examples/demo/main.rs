@@ -6,9 +6,9 @@
 //!
 //! Orders are sent to Kafka, every third of them twice. Two processes consume them in five ways at once, a
 //! thread and a group for each: the four of `firstseen-kafka`, and the usual one, with ids in memory and the offset
-//! committed before the work. Meanwhile processes are killed and started again, a third one joins and leaves, and the
-//! broker is killed. In the end every order must have been worked on once, and the usual way shows what it has
-//! lost and doubled.
+//! committed before the work. Meanwhile processes are killed and started again, or stopped until others have their
+//! partitions and then let go on, a third one joins and leaves, and the broker is killed. In the end every order must
+//! have been worked on once, and the usual way shows what it has lost and doubled.
 //!
 //! `campaign` lets it happen, `process` and `child` are the two sides of a process, `ways` and `ledger` are what
 //! a user would write, `article` is what goes wrong, `stream` is what is sent, `groups` and `truth` look.
@@ -144,13 +144,17 @@ fn run(args: &Args, dir: &Path) -> Result<bool, BoxError> {
         "demo": "kafka",
         "seed": args.seed,
         "kills": tally.killed.len(),
+        "zombies": tally.zombies,
         "broker_kills": tally.broker_kills,
-        "rebalances": tally.rebalances,
+        "rebalances": tally.lived.rebalances,
         "messages": stream.messages.len(),
         "orders": stream.orders.len(),
     });
-    for (way, found) in ways::Way::ALL.iter().zip(&found) {
+    for ((way, found), settled) in ways::Way::ALL.iter().zip(&found).zip(tally.lived.settled) {
         report[way.name()] = found.report(&stream);
+        if way.prepares() {
+            report[way.name()]["in_doubt"] = json!(settled);
+        }
     }
     report["seconds"] = json!((started.elapsed().as_secs_f64() * 10.0).round() / 10.0);
     println!("{report}");

@@ -1,6 +1,7 @@
 //! The parent's side of a child: start, kill, ask to leave, start again.
 
 use std::io::{BufRead, BufReader};
+use std::ops::AddAssign;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -9,8 +10,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use firstseen_kafka::BoxError;
+#[cfg(unix)]
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::child::{REBALANCED, WORKED};
+use crate::child::{REBALANCED, SETTLED, WORKED};
 use crate::ways::Way;
 
 /// How long anything may take before the demo has failed.
@@ -31,6 +34,26 @@ struct Heard {
     /// How many of the ways have worked.
     worked: AtomicUsize,
     rebalances: AtomicU64,
+    /// By way.
+    settled: [AtomicU64; Way::ALL.len()],
+}
+
+/// What lives have told in all, as far as they lived to tell.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Lived {
+    /// How often a member's partitions have changed.
+    pub rebalances: u64,
+    /// How many batches of each way were found in doubt, and settled.
+    pub settled: [u64; Way::ALL.len()],
+}
+
+impl AddAssign for Lived {
+    fn add_assign(&mut self, other: Lived) {
+        self.rebalances += other.rebalances;
+        for (all, more) in self.settled.iter_mut().zip(other.settled) {
+            *all += more;
+        }
+    }
 }
 
 impl Process {
@@ -59,7 +82,13 @@ impl Process {
                     REBALANCED => {
                         hears.rebalances.fetch_add(1, Ordering::Relaxed);
                     }
-                    _ => {}
+                    said => {
+                        let name = said.strip_prefix(SETTLED).map(str::trim_start);
+                        let way = Way::ALL.iter().position(|way| Some(way.name()) == name);
+                        if let Some(way) = way {
+                            hears.settled[way].fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
                 }
             }
         });
@@ -76,6 +105,28 @@ impl Process {
         self.heard.worked.load(Ordering::Relaxed) == Way::ALL.len()
     }
 
+    /// How often its members' partitions have changed.
+    pub fn rebalances(&self) -> u64 {
+        self.heard.rebalances.load(Ordering::Relaxed)
+    }
+
+    /// Stops it where it stands: it lives, does nothing, and does not know of it.
+    #[cfg(unix)]
+    pub fn freeze(&self) -> Result<(), BoxError> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on where it stood.
+    #[cfg(unix)]
+    pub fn thaw(&self) -> Result<(), BoxError> {
+        self.signal(Signal::CONT)
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, signal: Signal) -> Result<(), BoxError> {
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
     /// Fails if it has ended by itself.
     pub fn check(&mut self) -> Result<(), BoxError> {
         match self.child.try_wait()? {
@@ -84,8 +135,8 @@ impl Process {
         }
     }
 
-    /// Kills it and starts the next life. Returns how many rebalances this one has told of.
-    pub fn kill(&mut self, dir: &Path, brokers: &str) -> Result<u64, BoxError> {
+    /// Kills it and starts the next life. Returns what this one has told.
+    pub fn kill(&mut self, dir: &Path, brokers: &str) -> Result<Lived, BoxError> {
         self.check()?;
         self.child.kill()?;
         self.child.wait()?;
@@ -94,7 +145,7 @@ impl Process {
     }
 
     /// Asks it to leave its groups and waits until it has ended. Returns as [`Process::kill`].
-    pub fn leave(mut self) -> Result<u64, BoxError> {
+    pub fn leave(mut self) -> Result<Lived, BoxError> {
         drop(self.child.stdin.take());
         let asked = Instant::now();
         loop {
@@ -112,11 +163,12 @@ impl Process {
     }
 
     /// What it has told in all, once it has ended.
-    fn told(mut self) -> u64 {
+    fn told(mut self) -> Lived {
         if let Some(listener) = self.listener.take() {
             listener.join().expect("the listener panicked");
         }
-        self.heard.rebalances.load(Ordering::Relaxed)
+        let settled = self.heard.settled.each_ref().map(|n| n.load(Ordering::Relaxed));
+        Lived { rebalances: self.rebalances(), settled }
     }
 }
 

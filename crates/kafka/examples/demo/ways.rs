@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use firstseen::{Durability, Step, Store, TimeSource};
-use firstseen_kafka::rdkafka::{KafkaClient, KafkaProducers, KafkaSettings};
+use firstseen_kafka::rdkafka::{KafkaClient, KafkaProducers, KafkaSettings, OutputTopic};
 use firstseen_kafka::{
     BackOff, BoxError, Consumer, Filter, IdFrom, InSink, InStore, Message, Settings, Transform,
     Work,
@@ -22,8 +22,13 @@ use crate::{ORDERS, RECEIPTS};
 /// How many messages are worked on together.
 pub const BATCH: usize = 200;
 
+/// In milliseconds: how long a process may be silent before the group takes it for dead. No broker allows less.
+pub const SESSION_MOST: &str = "6000";
+/// The same: how long a transaction may be open of which its producer says nothing. It keeps back who rebuilds a store.
+const TRANSACTION_MOST: &str = "3000";
+
 /// How long the work on an order takes, so that kills hit it.
-const WORK: Duration = Duration::from_micros(100);
+const WORK: Duration = Duration::from_micros(500);
 
 /// A way of working, or the order of steps that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +55,11 @@ impl Way {
         }
     }
 
+    /// Whether its batches can be in doubt between the store and another system.
+    pub fn prepares(self) -> bool {
+        matches!(self, Way::InSink | Way::Transform)
+    }
+
     /// Where it keeps what it has, in the folder of the demo.
     pub fn folder(self, dir: &Path) -> PathBuf {
         dir.join(self.name())
@@ -62,7 +72,8 @@ pub fn consume(env: &Env, way: Way) -> Result<(), BoxError> {
         Way::InStore => run(env, way, InStore::new(count)),
         Way::InSink => run(env, way, InSink::new(Ledger::open(&env.dir)?)),
         Way::Transform => {
-            let producers = KafkaProducers::new(&env.brokers, way.name());
+            let producers = KafkaProducers::new(&env.brokers, way.name())
+                .set("transaction.timeout.ms", TRANSACTION_MOST);
             let work = Transform::new(producers, |message, _, outputs| {
                 do_work();
                 outputs.send(RECEIPTS, Some(id(message)?), message.payload);
@@ -80,8 +91,8 @@ pub fn consume(env: &Env, way: Way) -> Result<(), BoxError> {
 
 fn run(env: &Env, way: Way, work: impl Work<KafkaClient>) -> Result<(), BoxError> {
     let client = client(env, way).subscribe(&[ORDERS])?;
-    let mut consumer = Consumer::new(client, work, settings(&env.dir, way))?;
-    let mut told = Told::default();
+    let mut consumer = Consumer::new(client, work, settings(env, way))?;
+    let mut told = Told::of(way);
     while !env.stop.load(Ordering::Relaxed) {
         consumer.step()?;
         told.tell(&consumer.metrics());
@@ -92,13 +103,21 @@ fn run(env: &Env, way: Way, work: impl Work<KafkaClient>) -> Result<(), BoxError
 /// A member whose death is noticed as soon as a broker allows.
 fn client(env: &Env, way: Way) -> KafkaSettings {
     KafkaSettings::new(&env.brokers, way.name())
-        .set("session.timeout.ms", "6000")
+        .set("session.timeout.ms", SESSION_MOST)
         .set("heartbeat.interval.ms", "500")
         .set("client.id", &env.life)
 }
 
-fn settings(dir: &Path, way: Way) -> Settings {
-    Settings::new(way.folder(dir))
+/// All processes share the folder of a way. But a transformation's stores are each process's own: who takes a partition
+/// over does not wait until the last owner lets go, and rebuilds from the receipts what it does not have.
+fn settings(env: &Env, way: Way) -> Settings {
+    let settings = match way {
+        Way::Transform => {
+            Settings::new(env.own_folder(way)).history(OutputTopic::new(&env.brokers, RECEIPTS))
+        }
+        _ => Settings::new(way.folder(&env.dir)),
+    };
+    settings
         .store(store())
         .id_from(IdFrom::Header(ID.into()))
         .batch_messages(BATCH)

@@ -43,12 +43,12 @@ impl FolderArchive {
 
     /// The file that names the last checkpoint of a partition.
     fn pointer(&self, partition: &TopicPartition) -> PathBuf {
-        self.folder.join(format!("{}.last", stem(partition)))
+        self.folder.join(format!("{}.last", partition.stem()))
     }
 
     /// Removes the checkpoints of a partition but for one.
     fn remove_others(&self, partition: &TopicPartition, kept: &str) -> io::Result<()> {
-        let of_partition = format!("{}.checkpoint-", stem(partition));
+        let of_partition = format!("{}.checkpoint-", partition.stem());
         for entry in fs::read_dir(&self.folder)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             if name.starts_with(&of_partition) && name != kept {
@@ -59,15 +59,11 @@ impl FolderArchive {
     }
 }
 
-fn stem(partition: &TopicPartition) -> String {
-    format!("{}-{}", partition.topic, partition.partition)
-}
-
 impl Archive for FolderArchive {
     fn put(&mut self, partition: &TopicPartition, checkpoint: &Path) -> Result<(), BoxError> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let name = format!("{}.checkpoint-{:016x}", stem(partition), u64::from_le_bytes(random));
+        let name = format!("{}.checkpoint-{:016x}", partition.stem(), u64::from_le_bytes(random));
         fs::create_dir_all(&self.folder)?;
         copy(checkpoint, &self.folder.join(&name))?;
         let coming = self.folder.join(format!("{name}.name"));

@@ -3,8 +3,8 @@
 //! 1. Open its store, if there is one. It may be open elsewhere still: then wait.
 //! 2. End what its last owner may have left open elsewhere; then ask the group who that was, and whether we are a
 //!    member still.
-//! 3. Shut the last owner out of other systems, for it may live. If the store does not have all that was done: fetch the one that was shipped, add what a history knows,
-//!    or do as [`OnIncomplete`] says.
+//! 3. Shut the last owner out of other systems, for it may live. If the store does not have all that was done: fetch
+//!    the one that was shipped, add what a history knows, or do as [`OnIncomplete`] says.
 //! 4. Settle what was left in doubt between the store and another system.
 //! 5. Write a new tenure into the store, then commit it to the group: from now on every other store of the
 //!    partition is stale.
@@ -105,8 +105,9 @@ impl Partition {
                 Ok(())
             }
             Err(Stopped::Fatal(error)) => Err(error),
-            Err(Stopped::Client(fault)) if fault.kind == FaultKind::Fatal => Err(fault.into()),
-            Err(Stopped::Work(WorkError::Client(fault))) if fault.kind == FaultKind::Fatal => {
+            Err(Stopped::Client(fault) | Stopped::Work(WorkError::Client(fault)))
+                if fault.kind == FaultKind::Fatal =>
+            {
                 Err(fault.into())
             }
             Err(stopped) => {
@@ -177,11 +178,13 @@ impl Partition {
             committed: Instant::now(),
             confirmed: false,
         };
+        let in_doubt = open.in_doubt();
         let settled = shared.work.settle(&mut owned(&self.name, &mut open, shared.client));
         settled.map_err(|error| match error {
             WorkError::Store(error) => error.into(),
             error => Stopped::Work(error),
         })?;
+        self.counts.settled += in_doubt;
         if !complete {
             go_on_at_group(&open.store, &self.source, &said)?;
         }
@@ -249,9 +252,7 @@ impl Partition {
 
     /// Puts a checkpoint of the store where the next owner fetches it.
     pub(super) fn ship(&self, settings: &mut Settings) -> Result<(), BoxError> {
-        let (State::Reading(open) | State::BackingOff { open, .. }) = &self.state else {
-            return Ok(());
-        };
+        let Some(open) = self.state.open() else { return Ok(()) };
         let checkpoint = beside(&settings.folder_of(&self.name), "leaving");
         let Some(archive) = &mut settings.hooks.archive else { return Ok(()) };
         remove(&checkpoint)?;

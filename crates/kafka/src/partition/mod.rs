@@ -50,6 +50,16 @@ enum State {
     BackingOff { open: Open, until: Instant },
 }
 
+impl State {
+    /// The store, if it is open.
+    fn open(&self) -> Option<&Open> {
+        match self {
+            State::Acquiring { .. } => None,
+            State::Reading(open) | State::BackingOff { open, .. } => Some(open),
+        }
+    }
+}
+
 /// A partition's store, open.
 #[derive(Debug)]
 struct Open {
@@ -62,6 +72,13 @@ struct Open {
     confirmed: bool,
 }
 
+impl Open {
+    /// How many batches are in doubt.
+    fn in_doubt(&self) -> u64 {
+        self.store.in_doubt().len() as u64
+    }
+}
+
 /// What has been counted since it was assigned.
 #[derive(Debug, Default)]
 struct Counts {
@@ -72,6 +89,7 @@ struct Counts {
     lates: u64,
     dead_letters: u64,
     failures: u64,
+    settled: u64,
     /// The offset that the next message written to it has, as far as is known.
     end: u64,
 }
@@ -153,12 +171,14 @@ impl Partition {
     /// Reads on where the store is, after a failure.
     fn read_on<C: Client, W: Work<C>>(&mut self, shared: &mut Shared<'_, C, W>) -> Result<()> {
         let State::BackingOff { open, .. } = &mut self.state else { return Ok(()) };
-        if !open.store.in_doubt().is_empty() {
+        let in_doubt = open.in_doubt();
+        if in_doubt > 0 {
             // As long as that is not settled its messages are in flight, and nothing goes on.
             let settled = shared.work.settle(&mut owned(&self.name, open, shared.client));
             if let Err(error) = settled {
                 return self.on_work_error(shared, error);
             }
+            self.counts.settled += in_doubt;
         }
         let State::BackingOff { open, .. } = &self.state else { return Ok(()) };
         let next = match open.store.progress(&self.source)? {
@@ -198,7 +218,7 @@ impl Partition {
     /// Tries again later, from where the store is.
     fn back_off<C: Client, W: Work<C>>(&mut self, shared: &mut Shared<'_, C, W>) -> Result<()> {
         self.counts.failures += 1;
-        let progress = self.progress()?.unwrap_or(0);
+        let progress = self.progress().unwrap_or(0);
         let failures = if self.failures.0 == progress { self.failures.1 } else { 0 };
         self.failures = (progress, failures.saturating_add(1));
         let wait = shared.settings.back_off.after(self.failures.1);
@@ -231,14 +251,9 @@ impl Partition {
     }
 
     /// The progress of the partition in its store.
-    fn progress(&self) -> Result<Option<u64>> {
-        match &self.state {
-            State::Acquiring { .. } => Ok(None),
-            // A store that has failed is acquired anew; its progress is not asked.
-            State::Reading(open) | State::BackingOff { open, .. } => {
-                Ok(open.store.progress(&self.source).unwrap_or(None))
-            }
-        }
+    fn progress(&self) -> Option<u64> {
+        // A store that has failed is acquired anew; its progress is not asked.
+        self.state.open()?.store.progress(&self.source).unwrap_or(None)
     }
 
     /// Brings the group's offset in step with the store, if that is due.
@@ -246,10 +261,8 @@ impl Partition {
         &mut self,
         shared: &mut Shared<'_, C, W>,
     ) -> Result<()> {
-        let progress = self.progress()?;
-        let (State::Reading(open) | State::BackingOff { open, .. }) = &mut self.state else {
-            return Ok(());
-        };
+        let progress = self.progress();
+        let Some(open) = self.state.open() else { return Ok(()) };
         let due = open.committed.elapsed() >= shared.settings.commit_every;
         let moved = open.group_next != progress;
         if !due || progress.is_none() || !moved && open.confirmed {
@@ -261,6 +274,8 @@ impl Partition {
                 self.acquire_anew(shared)
             }
             Err(WorkError::Client(fault)) if fault.kind == FaultKind::Fatal => Err(fault.into()),
+            // No message may come that would notice.
+            Err(WorkError::Store(firstseen::Error::Poisoned { .. })) => self.acquire_anew(shared),
             Err(error) => {
                 tracing::warn!(partition = %self.name, %error, "the group's offset stays behind");
                 Ok(())
@@ -278,7 +293,7 @@ impl Partition {
         let (State::Reading(open) | State::BackingOff { open, .. }) = &mut self.state else {
             return Ok(false);
         };
-        if !open.store.in_doubt().is_empty() {
+        if open.in_doubt() > 0 {
             // The group's word of that batch may be all that tells whether it was done.
             return Ok(false);
         }
@@ -323,7 +338,7 @@ impl Partition {
         shared: &mut Shared<'_, C, W>,
     ) -> Result<()> {
         self.counts.end = bounds.end;
-        let next = self.gathered.next_offset().max(self.progress()?);
+        let next = self.gathered.next_offset().max(self.progress());
         let gone = |next| next < bounds.first || next > bounds.end;
         match (&self.state, next) {
             (State::Reading(_), Some(next)) if gone(next) => self.acquire_anew(shared),
@@ -333,15 +348,24 @@ impl Partition {
 
     /// What there is to be told of it.
     pub(crate) fn metrics(&self) -> PartitionMetrics {
-        let (open, state) = match &self.state {
-            State::Acquiring { why, .. } => (None, PartitionState::Acquiring(why.to_string())),
-            State::Reading(open) => (Some(open), PartitionState::Reading),
-            State::BackingOff { open, .. } => (Some(open), PartitionState::BackingOff),
+        let state = match &self.state {
+            State::Acquiring { why, .. } => PartitionState::Acquiring(why.to_string()),
+            State::Reading(_) => PartitionState::Reading,
+            State::BackingOff { .. } => PartitionState::BackingOff,
         };
-        let progress = open.and_then(|open| open.store.progress(&self.source).ok().flatten());
-        let in_doubt = open.map_or(0, |open| open.store.in_doubt().len() as u64);
-        let Counts { messages, new, duplicates, replays, lates, dead_letters, failures, end } =
-            self.counts;
+        let progress = self.progress();
+        let in_doubt = self.state.open().map_or(0, Open::in_doubt);
+        let Counts {
+            messages,
+            new,
+            duplicates,
+            replays,
+            lates,
+            dead_letters,
+            failures,
+            settled,
+            end,
+        } = self.counts;
         PartitionMetrics {
             partition: self.name.clone(),
             state,
@@ -355,6 +379,7 @@ impl Partition {
             dead_letters,
             failures,
             in_doubt,
+            settled,
         }
     }
 }

@@ -8,13 +8,13 @@ use ::rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer, ConsumerGroupMetadata, RebalanceProtocol,
 };
 use ::rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use ::rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp as RecordTime};
+use ::rdkafka::message::{BorrowedMessage, Message as _, Timestamp as RecordTime};
 use ::rdkafka::{Offset, TopicPartitionList};
 
-use super::context::Context;
-use super::{PATIENCE, committing, config, fault, list, offset, position};
+use super::context::{Context, unassign};
+use super::{PATIENCE, bounds, committing, config, fault, headers, list, list_from, position};
 use crate::client::{Bounds, Client, Committed, Fault, FaultKind, Inbox, Rebalance};
-use crate::message::{Header, Headers, Message, TopicPartition};
+use crate::message::{Headers, Message, TopicPartition};
 
 /// How many messages one poll takes, so that what else is due is not forgotten.
 const POLL_MESSAGES: usize = 4_096;
@@ -166,12 +166,11 @@ impl Client for KafkaClient {
     fn accept(&mut self, partitions: &[TopicPartition]) -> Result<(), Fault> {
         // At their ends: what comes before the store says from where to read is not taken. The ends are asked for, and not
         // left to librdkafka to look up: it goes there even if it was told to seek elsewhere meanwhile.
-        let mut list = TopicPartitionList::new();
+        let mut ends = Vec::new();
         for name in partitions {
-            let end = offset(self.bounds(name)?.end);
-            let added = list.add_partition_offset(&name.topic, name.partition, end);
-            added.map_err(|e| fault::of("name an offset", &e))?;
+            ends.push((&*name.topic, name.partition, self.bounds(name)?.end));
         }
+        let list = list_from(ends)?;
         let assigned = match self.is_cooperative() {
             true => self.consumer.incremental_assign(&list),
             false => self.consumer.assign(&list),
@@ -182,10 +181,7 @@ impl Client for KafkaClient {
     }
 
     fn give_up(&mut self, partitions: &[TopicPartition]) -> Result<(), Fault> {
-        let given_up = match self.is_cooperative() {
-            true => self.consumer.incremental_unassign(&list(partitions)),
-            false => self.consumer.unassign(),
-        };
+        let given_up = unassign(&self.consumer, &list(partitions));
         given_up.map_err(|e| fault::of("give partitions up", &e))?;
         self.unanswered = None;
         Ok(())
@@ -246,9 +242,8 @@ impl Client for KafkaClient {
 
     fn bounds(&mut self, partition: &TopicPartition) -> Result<Bounds, Fault> {
         let TopicPartition { topic, partition } = partition;
-        let bounds = self.consumer.fetch_watermarks(topic, *partition, PATIENCE);
-        let (first, end) = bounds.map_err(|e| fault::of("ask for a partition's offsets", &e))?;
-        Ok(Bounds { first: position(first), end: position(end) })
+        let bounds = bounds(&self.consumer, topic, *partition);
+        bounds.map_err(|e| fault::of("ask for a partition's offsets", &e))
     }
 
     fn group(&mut self) -> Result<ConsumerGroupMetadata, Fault> {
@@ -271,10 +266,7 @@ impl Client for KafkaClient {
 
 /// A list with one partition and an offset of it.
 fn at(partition: &TopicPartition, next: u64) -> Result<TopicPartitionList, Fault> {
-    let mut list = TopicPartitionList::new();
-    let added = list.add_partition_offset(&partition.topic, partition.partition, offset(next));
-    added.map_err(|e| fault::of("name an offset", &e))?;
-    Ok(list)
+    list_from([(&*partition.topic, partition.partition, next)])
 }
 
 /// Gives a message to `inbox`.
@@ -283,10 +275,7 @@ fn take(message: &BorrowedMessage<'_>, inbox: &mut dyn Inbox) {
         RecordTime::CreateTime(ms) | RecordTime::LogAppendTime(ms) => u64::try_from(ms).ok(),
         RecordTime::NotAvailable => None,
     };
-    let headers: Vec<Header<'_>> = match message.headers() {
-        Some(headers) => headers.iter().map(|header| (header.key, header.value)).collect(),
-        None => Vec::new(),
-    };
+    let headers = headers(message);
     let taken = Message {
         offset: position(message.offset()),
         time: time.map(firstseen::Timestamp::from_millis),

@@ -76,11 +76,7 @@ impl ConsumerContext for Context {
         partitions: &mut TopicPartitionList,
     ) {
         if self.changes().closing {
-            let answered = match consumer.rebalance_protocol() {
-                RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
-                _ => consumer.unassign(),
-            };
-            if let Err(error) = answered {
+            if let Err(error) = unassign(consumer, partitions) {
                 tracing::debug!(%error, "unassigning at the end");
             }
             return;
@@ -98,6 +94,17 @@ impl ConsumerContext for Context {
         if let Err(error) = result {
             tracing::debug!(%error, "an offset was not committed");
         }
+    }
+}
+
+/// Gives up partitions in the way of the protocol that moves them.
+pub(super) fn unassign(
+    consumer: &BaseConsumer<Context>,
+    partitions: &TopicPartitionList,
+) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
+        _ => consumer.unassign(),
     }
 }
 

@@ -1,24 +1,20 @@
 //! A topic for messages that cannot be worked on.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use ::rdkafka::config::ClientConfig;
+use ::rdkafka::producer::{BaseProducer, Producer as _};
 
-use ::rdkafka::client::ClientContext;
-use ::rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use ::rdkafka::error::KafkaError;
-use ::rdkafka::producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext};
-
-use super::producer::{send, wait_for_deliveries};
-use super::{config, context, fault};
+use super::deliveries::{Deliveries, send, wait_for_deliveries};
+use super::{config, fault};
 use crate::client::{Fault, OutputRecord};
 use crate::dead::{DeadLetters, Reason};
 use crate::error::BoxError;
+use crate::history::{POSITION, SOURCE};
 use crate::message::{Header, Headers, Message, TopicPartition};
 
 /// Sends dead letters to a topic: key, payload, headers and timestamp as they were, with three headers more:
 /// `firstseen-source` (as in `orders/3`), `firstseen-position` (decimal) and `firstseen-reason`.
 pub struct DeadLetterTopic {
-    producer: BaseProducer<Context>,
+    producer: BaseProducer<Deliveries>,
     topic: String,
 }
 
@@ -39,7 +35,7 @@ impl DeadLetterTopic {
     /// As [`DeadLetterTopic::new`].
     pub fn with(mut config: ClientConfig, topic: &str) -> Result<DeadLetterTopic, Fault> {
         config.set("enable.idempotence", "true");
-        let producer = config.create_with_context(Context::default());
+        let producer = config.create_with_context(Deliveries::default());
         let producer = producer.map_err(|e| fault::of("make a producer", &e))?;
         Ok(DeadLetterTopic { producer, topic: topic.to_owned() })
     }
@@ -56,8 +52,8 @@ impl DeadLetters for DeadLetterTopic {
         let reason = reason.to_string();
         let mut headers: Vec<Header<'_>> = message.headers.iter().collect();
         headers.extend([
-            ("firstseen-source", Some(source.as_bytes())),
-            ("firstseen-position", Some(position.as_bytes())),
+            (SOURCE, Some(source.as_bytes())),
+            (POSITION, Some(position.as_bytes())),
             ("firstseen-reason", Some(reason.as_bytes())),
         ]);
         let record = OutputRecord {
@@ -73,41 +69,11 @@ impl DeadLetters for DeadLetterTopic {
 
     fn flush(&mut self) -> Result<(), BoxError> {
         wait_for_deliveries(&self.producer)?;
-        let context = self.producer.context();
-        match context.failed.swap(0, Ordering::Relaxed) {
-            0 => Ok(()),
-            failed => {
-                let said = context.said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match self.producer.context().take_failed() {
+            None => Ok(()),
+            Some((failed, said)) => {
                 Err(format!("{failed} dead letters were not delivered: {said}").into())
             }
-        }
-    }
-}
-
-/// Keeps what was not delivered.
-#[derive(Debug, Default)]
-struct Context {
-    failed: AtomicU64,
-    said: Mutex<String>,
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        context::log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "librdkafka");
-    }
-}
-
-impl ProducerContext for Context {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, delivered: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, _)) = delivered {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-            *self.said.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
         }
     }
 }

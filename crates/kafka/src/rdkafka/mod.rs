@@ -14,6 +14,7 @@
 mod client;
 mod context;
 mod dead_letters;
+mod deliveries;
 mod fault;
 mod output_topic;
 mod producer;
@@ -21,10 +22,13 @@ mod producer;
 use std::time::Duration;
 
 use ::rdkafka::config::ClientConfig;
+use ::rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use ::rdkafka::error::KafkaResult;
+use ::rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use ::rdkafka::{Offset, TopicPartitionList};
 
-use crate::client::{Committed, Fault};
-use crate::message::TopicPartition;
+use crate::client::{Bounds, Committed, Fault};
+use crate::message::{Header, TopicPartition};
 
 pub use client::{KafkaClient, KafkaSettings};
 pub use dead_letters::DeadLetterTopic;
@@ -62,10 +66,38 @@ fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
     list
 }
 
+/// A list of partitions, each with the offset from which it is read.
+fn list_from<'a>(
+    starts: impl IntoIterator<Item = (&'a str, i32, u64)>,
+) -> Result<TopicPartitionList, Fault> {
+    let mut list = TopicPartitionList::new();
+    for (topic, partition, next) in starts {
+        let added = list.add_partition_offset(topic, partition, offset(next));
+        added.map_err(|e| fault::of("name an offset", &e))?;
+    }
+    Ok(list)
+}
+
 /// The partitions of a list.
 fn names(list: &TopicPartitionList) -> Vec<TopicPartition> {
     let elements = list.elements();
     elements.iter().map(|e| TopicPartition::new(e.topic(), e.partition())).collect()
+}
+
+/// What a partition holds, as far as `consumer` may read it.
+fn bounds<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    partition: i32,
+) -> KafkaResult<Bounds> {
+    let (first, end) = consumer.fetch_watermarks(topic, partition, PATIENCE)?;
+    Ok(Bounds { first: position(first), end: position(end) })
+}
+
+/// The headers of a message.
+fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Vec<Header<'a>> {
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    headers.map(|header| (header.key, header.value)).collect()
 }
 
 fn offset(offset: u64) -> Offset {

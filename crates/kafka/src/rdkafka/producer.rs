@@ -2,16 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use ::rdkafka::client::ClientContext;
-use ::rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use ::rdkafka::config::ClientConfig;
 use ::rdkafka::consumer::ConsumerGroupMetadata;
-use ::rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use ::rdkafka::message::{Header, OwnedHeaders};
-use ::rdkafka::producer::{
-    BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext,
-};
+use ::rdkafka::producer::{BaseProducer, Producer as _};
 
-use super::{PATIENCE, committing, config, context, fault};
+use super::deliveries::{Deliveries, send, wait_for_deliveries};
+use super::{PATIENCE, committing, config, fault};
 use crate::client::{Committed, Fault, FaultKind, OutputRecord, Producer};
 use crate::message::TopicPartition;
 use crate::work::Producers;
@@ -55,10 +51,9 @@ impl Producers for KafkaProducers {
     type Producer = KafkaProducer;
 
     fn open(&mut self, partition: &TopicPartition) -> Result<KafkaProducer, Fault> {
-        let TopicPartition { topic, partition } = partition;
         let mut config = self.config.clone();
-        config.set("transactional.id", format!("firstseen-{}-{topic}-{partition}", self.group));
-        let producer = config.create_with_context(Context);
+        config.set("transactional.id", format!("firstseen-{}-{}", self.group, partition.stem()));
+        let producer = config.create_with_context(Deliveries::default());
         let producer = producer.map_err(|e| fault::of("make a producer", &e))?;
         Ok(KafkaProducer { producer })
     }
@@ -66,7 +61,7 @@ impl Producers for KafkaProducers {
 
 /// A transactional producer on librdkafka.
 pub struct KafkaProducer {
-    producer: BaseProducer<Context>,
+    producer: BaseProducer<Deliveries>,
 }
 
 impl Producer for KafkaProducer {
@@ -121,76 +116,6 @@ impl Producer for KafkaProducer {
             }
         }
     }
-}
-
-/// Queues a record, waiting for room in the queue.
-pub(super) fn send<C>(
-    producer: &BaseProducer<C>,
-    record: &OutputRecord<'_>,
-) -> Result<(), KafkaError>
-where
-    C: ProducerContext<DeliveryOpaque = ()> + 'static,
-{
-    let OutputRecord { topic, partition, key, payload, headers, time } = *record;
-    let mut outgoing: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic);
-    outgoing.partition = partition;
-    outgoing.key = key;
-    outgoing.payload = payload;
-    outgoing.timestamp = time.and_then(|time| i64::try_from(time.as_micros() / 1_000).ok());
-    if !headers.is_empty() {
-        let owned = OwnedHeaders::new_with_capacity(headers.len());
-        let owned =
-            headers.iter().fold(owned, |owned, (key, value)| owned.insert(Header { key, value }));
-        outgoing.headers = Some(owned);
-    }
-    let started = Instant::now();
-    loop {
-        match producer.send(outgoing) {
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
-                if started.elapsed() < PATIENCE =>
-            {
-                outgoing = back;
-                producer.poll(Duration::from_millis(1));
-            }
-            sent => return sent.map_err(|(error, _)| error),
-        }
-    }
-}
-
-/// Waits until everything that was queued is delivered, or was given up.
-pub(super) fn wait_for_deliveries<C>(producer: &BaseProducer<C>) -> Result<(), Fault>
-where
-    C: ProducerContext<DeliveryOpaque = ()> + 'static,
-{
-    let started = Instant::now();
-    while producer.in_flight_count() > 0 {
-        if started.elapsed() >= PATIENCE {
-            let said = format!("{} records are still on their way", producer.in_flight_count());
-            return Err(Fault { kind: FaultKind::Transient, doing: "deliver records", said });
-        }
-        producer.poll(Duration::from_millis(1));
-    }
-    Ok(())
-}
-
-/// The context of a producer. What was not delivered is told by the commit.
-#[derive(Debug)]
-struct Context;
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        context::log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "librdkafka");
-    }
-}
-
-impl ProducerContext for Context {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
 impl std::fmt::Debug for KafkaProducer {

@@ -31,10 +31,6 @@ where
     C: Client,
     F: FnMut(&TopicPartition, &mut dyn Iterator<Item = Message<'_>>) -> Result<(), BoxError>,
 {
-    fn settle(&mut self, _: &mut Owned<'_, C>) -> Result<(), WorkError> {
-        Ok(())
-    }
-
     fn work(&mut self, owned: &mut Owned<'_, C>, claimed: Claimed<'_>) -> Result<(), WorkError> {
         let mut messages = claimed.fresh().map(|(_, message)| message).peekable();
         if messages.peek().is_some() {

@@ -93,14 +93,10 @@ impl<C: Client, S: Sink> Work<C> for InSink<S> {
     }
 
     fn settle(&mut self, owned: &mut Owned<'_, C>) -> Result<(), WorkError> {
-        for prepared in owned.store.in_doubt() {
-            let token = String::from_utf8_lossy(prepared.token()).into_owned();
-            let done = self.sink.close(owned.partition, &token);
-            let done = done.map_err(|source| WorkError::Batch { source })?;
-            tracing::info!(partition = %owned.partition, token, done, "settled what was in doubt");
-            if done { prepared.commit()? } else { prepared.abort()? }
-        }
-        Ok(())
+        owned.settle(|token| {
+            let done = self.sink.close(owned.partition, token);
+            done.map_err(|source| WorkError::Batch { source })
+        })
     }
 
     fn work(&mut self, owned: &mut Owned<'_, C>, claimed: Claimed<'_>) -> Result<(), WorkError> {

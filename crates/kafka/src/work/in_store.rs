@@ -37,12 +37,6 @@ where
     C: Client,
     F: FnMut(&Message<'_>, &mut Step<'_>) -> Result<(), BoxError>,
 {
-    fn settle(&mut self, owned: &mut Owned<'_, C>) -> Result<(), WorkError> {
-        // Nothing of this way is ever prepared; whatever is, is another's to answer for.
-        let _ = owned;
-        Ok(())
-    }
-
     fn work(&mut self, _: &mut Owned<'_, C>, mut claimed: Claimed<'_>) -> Result<(), WorkError> {
         let failed = attempt_each(&mut claimed, |_, message, step| (self.work)(message, step));
         claimed.into_claim().commit()?;

@@ -51,12 +51,16 @@ pub trait Work<C: Client> {
     }
 
     /// Ends what an earlier owner of the partition left between two systems. Called before the partition is
-    /// read, until it succeeds.
+    /// read, until it succeeds. A way that prepares nothing has nothing to settle; whatever is in doubt is another's to
+    /// answer for.
     ///
     /// # Errors
     ///
     /// [`WorkError::Batch`] where another system cannot be asked: it is asked again later.
-    fn settle(&mut self, owned: &mut Owned<'_, C>) -> Result<(), WorkError>;
+    fn settle(&mut self, owned: &mut Owned<'_, C>) -> Result<(), WorkError> {
+        let _ = owned;
+        Ok(())
+    }
 
     /// Works on the claimed messages and commits.
     ///
@@ -106,6 +110,22 @@ pub struct Owned<'a, C> {
     pub client: &'a mut C,
     /// The offset that was last committed to the group.
     pub group_next: &'a mut Option<u64>,
+}
+
+impl<C> Owned<'_, C> {
+    /// Commits every batch in doubt of whose token `was_done` says so, and aborts the others.
+    fn settle(
+        &self,
+        mut was_done: impl FnMut(&str) -> Result<bool, WorkError>,
+    ) -> Result<(), WorkError> {
+        for prepared in self.store.in_doubt() {
+            let token = String::from_utf8_lossy(prepared.token()).into_owned();
+            let done = was_done(&token)?;
+            tracing::info!(partition = %self.partition, token, done, "settled what was in doubt");
+            if done { prepared.commit()? } else { prepared.abort()? }
+        }
+        Ok(())
+    }
 }
 
 /// Why a batch was not committed, or only in part.

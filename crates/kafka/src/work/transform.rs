@@ -92,13 +92,8 @@ where
         // Nothing of an earlier producer can be committed any more: what the group says is final.
         let committed = owned.client.committed(owned.partition)?;
         let committed = committed.as_ref().and_then(|found| Tenure::parse(&found.metadata));
-        for prepared in owned.store.in_doubt() {
-            let token = String::from_utf8_lossy(prepared.token()).into_owned();
-            let done = matches!(&committed, Some((_, Some(found))) if *found == token);
-            tracing::info!(partition = %owned.partition, token, done, "settled what was in doubt");
-            if done { prepared.commit()? } else { prepared.abort()? }
-        }
-        Ok(())
+        let last = committed.and_then(|(_, token)| token);
+        owned.settle(|token| Ok(last == Some(token)))
     }
 
     fn work(

@@ -41,10 +41,13 @@ impl History for Outputs {
             done.filter(|done| done.source == partition.to_string()).collect();
         done.sort_by_key(|done| done.position);
         done.chunks(3).try_for_each(add)?;
-        // What retention has left of the topic, in all its partitions.
-        let trimmed = (0..2).any(|out| self.cluster.bounds(OUT, out).first > 0);
+        // A partition that has lost its beginning knows everything since the oldest record that is left.
+        let trimmed = (0..2).filter(|out| self.cluster.bounds(OUT, *out).first > 0);
         let left = self.cluster.read(OUT, Isolation::ReadCommitted);
-        let left = left.iter().map(|(_, record)| record.time).min();
-        Ok(if trimmed { left.unwrap_or(Timestamp::MAX).max(since) } else { since })
+        let oldest = trimmed.map(|out| {
+            let times = left.iter().filter(|(of, _)| *of == out).map(|(_, record)| record.time);
+            times.min().unwrap_or(Timestamp::MAX)
+        });
+        Ok(oldest.fold(since, Timestamp::max))
     }
 }

@@ -1,9 +1,12 @@
 //! A cluster with orders in it, machines that consume them, and where their stores are.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use firstseen::testing::MemoryDisk;
 use firstseen::{Builder, Store, StoreSet, TimeSource};
 use firstseen_kafka::testing::{Cluster, Process, Protocol};
 use firstseen_kafka::{BackOff, Settings, handover::OnIncomplete};
@@ -25,6 +28,8 @@ pub struct World {
     pub ledger: Ledger,
     pub handed: Handed,
     folder: TempDir,
+    /// What the stores are on; `None` is files.
+    pub disk: Option<MemoryDisk>,
 }
 
 impl World {
@@ -33,7 +38,23 @@ impl World {
         cluster.create_topic(TOPIC, PARTITIONS);
         cluster.create_topic(OUT, 2);
         cluster.create_group(GROUP, &[TOPIC], protocol);
-        World { cluster, ledger: Ledger::default(), handed: Handed::default(), folder: folder() }
+        World {
+            cluster,
+            ledger: Ledger::default(),
+            handed: Handed::default(),
+            folder: folder(),
+            disk: None,
+        }
+    }
+
+    /// A world whose stores are on a disk in memory. Consumers look for the folders of stores themselves, so those are
+    /// there, and empty.
+    pub fn on(disk: MemoryDisk, protocol: Protocol) -> World {
+        let world = World::new(protocol);
+        for partition in 0..PARTITIONS {
+            fs::create_dir_all(world.store_folder("shared", partition)).unwrap();
+        }
+        World { disk: Some(disk), ..world }
     }
 
     /// The folder in which a machine of that name keeps its stores.
@@ -46,7 +67,7 @@ impl World {
         let instant = Duration::from_nanos(1);
         Settings::new(self.folder_of(folder))
             .set(&small())
-            .store(store())
+            .store(self.builder())
             .batch_messages(BATCH)
             .linger(Duration::ZERO)
             .commit_every(Duration::ZERO)
@@ -81,8 +102,21 @@ impl World {
 
     /// The store of a partition in a folder, which nobody has open.
     pub fn store(&self, folder: &str, partition: i32) -> Store {
-        let path = self.folder_of(folder).join(format!("{TOPIC}-{partition}.seen"));
-        store().open(path).unwrap()
+        self.builder().open(self.store_folder(folder, partition)).unwrap()
+    }
+
+    fn store_folder(&self, folder: &str, partition: i32) -> PathBuf {
+        self.folder_of(folder).join(format!("{TOPIC}-{partition}.seen"))
+    }
+
+    /// How stores are opened.
+    pub fn builder(&self) -> Builder {
+        let builder = Store::builder().time(TimeSource::Event).active_ids(1 << 10);
+        let builder = builder.background(false);
+        match &self.disk {
+            Some(disk) => builder.storage(Arc::new(disk.clone())),
+            None => builder,
+        }
     }
 
     /// How often each order was counted, over the stores of a folder.
@@ -99,11 +133,6 @@ impl World {
 pub fn counted_in(store: &Store) -> BTreeMap<String, u64> {
     let found = store.scan_state("order").unwrap().into_iter();
     found.map(|(key, count)| (String::from_utf8(key).unwrap(), count[0].into())).collect()
-}
-
-/// How stores are opened.
-pub fn store() -> Builder {
-    Store::builder().time(TimeSource::Event).active_ids(1 << 10).background(false)
 }
 
 /// The least memory that the stores of all partitions do with.
