@@ -1,6 +1,7 @@
 //! What a transaction wants to change, and what it has read.
 
 use std::collections::BTreeMap;
+use std::ops::Bound::Included;
 use std::sync::Arc;
 
 use crate::error::Refusal;
@@ -83,8 +84,15 @@ impl Changes {
     }
 
     fn write(&mut self, key: &[u8], value: Option<Arc<[u8]>>) {
-        let key = Arc::<[u8]>::from(key);
-        let before = self.writes.insert(Arc::clone(&key), value);
+        let known = self.writes.range_mut::<[u8], _>((Included(key), Included(key))).next();
+        let (key, before) = match known {
+            Some((key, place)) => (Arc::clone(key), Some(std::mem::replace(place, value))),
+            None => {
+                let key = Arc::<[u8]>::from(key);
+                self.writes.insert(Arc::clone(&key), value);
+                (key, None)
+            }
+        };
         self.remember(|| Undo::Write(key, before));
     }
 
