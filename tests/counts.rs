@@ -119,6 +119,26 @@ fn an_id_takes_few_bytes() {
     assert_at_most("bytes of directories", an_id(stats.run_memory), 0.05);
 }
 
+/// Callers that never pause: whatever a seal makes due has its turn before the next one.
+#[test]
+fn a_store_that_is_never_idle_stays_tidy() {
+    let world = World::new();
+    let windows = 5;
+    let hour = |generation: u64| {
+        let counted = world.present(generation * SLICE..(generation + 1) * SLICE);
+        world.clock.advance(HOUR);
+        counted
+    };
+    (0..(windows - 1) * GENERATIONS).for_each(|generation| drop(hour(generation)));
+    let mut in_vain = 0.0;
+    for generation in (windows - 1) * GENERATIONS..windows * GENERATIONS {
+        in_vain += hour(generation).each(|stats| stats.filter_false_positives);
+        let runs = world.store.stats().runs;
+        assert!(runs <= 2 * GENERATIONS, "{runs} runs, of four tables a generation");
+    }
+    assert_at_most("looks behind the filter", in_vain / GENERATIONS as f64, 0.006);
+}
+
 #[test]
 fn a_call_is_one_write_and_one_sync() {
     let disk = MemoryDisk::new();

@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
+use super::STEP;
 use super::seal::CHUNK;
 use crate::backend::{RunSink, RunTarget, Sealed, Vault};
 use crate::error::Result;
 use crate::key::Fingerprint;
 use crate::run::{LatestValues, Merge};
 
-/// Records of a step: some tens of milliseconds.
-const STEP: usize = 1 << 19;
 /// Bytes of what is kept with ids that a step writes, about: some tens of milliseconds.
 const VALUES_STEP: usize = 8 << 20;
 
@@ -73,7 +72,7 @@ fn write_records(
 ) -> Result<bool> {
     let from = last.map_or(0, |last| last.hi);
     let mut merge = Merge::new(inputs.iter().map(|run| run.in_order_from(from)).collect())?;
-    let (mut chunk, mut written) = (Vec::with_capacity(CHUNK), 0);
+    let (mut chunk, mut written) = (Vec::with_capacity(CHUNK), 0_u64);
     while written < STEP {
         chunk.clear();
         while chunk.len() < CHUNK
@@ -88,7 +87,7 @@ fn write_records(
         };
         sink.push(&chunk)?;
         *last = Some(id);
-        written += chunk.len();
+        written += chunk.len() as u64;
     }
     Ok(false)
 }

@@ -14,7 +14,8 @@
 //!    an id that is in a run.
 //! 3. Merging joins runs of one generation only; expiry never rewrites anything.
 //! 4. Each id is written to runs twice at the most: when sealed, and when its generation has ended.
-//! 5. No step takes long, so that sealing, on which callers may wait, comes soon.
+//! 5. No step takes long, so that sealing, on which callers may wait, comes soon. What a seal makes due takes
+//!    turns with the next one, so that it comes at all.
 
 mod merge;
 mod plan;
@@ -22,6 +23,9 @@ mod refresh;
 mod seal;
 #[cfg(test)]
 mod tests;
+
+/// Ids of a step of refreshing or merging, about: some tens of milliseconds.
+pub(crate) const STEP: u64 = 1 << 19;
 
 pub(crate) use merge::Merging;
 pub(crate) use plan::{RunInfo, plan_merge};

@@ -5,14 +5,12 @@
 //! new content holds every live id, and so does the old one; a reader that sees a mixture misses
 //! none.
 
+use super::STEP;
 use crate::backend::Sealed;
 use crate::error::Result;
 use crate::filter::{RangeBuilder, WindowFilter};
 use crate::planted::{Bug, planted};
 use crate::sync::Arc;
-
-/// Ids of a step, about: some tens of milliseconds.
-const STEP: u64 = 1 << 19;
 
 /// A rebuild under way.
 #[derive(Debug)]

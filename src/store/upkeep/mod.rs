@@ -39,6 +39,8 @@ pub(crate) struct Upkeep {
     filter_ids: u64,
     /// How many ids it was made for.
     filter_capacity: u64,
+    /// How many ids' worth of refreshing and merging goes before the next seal.
+    owed: u64,
     /// Whether refreshing and merging were given up.
     gave_up: bool,
     /// How often the state had been changed when the state file was written.
@@ -75,6 +77,7 @@ impl Upkeep {
             refresh,
             filter_ids,
             filter_capacity,
+            owed: 0,
             gave_up: false,
             state_changes: 0,
         }
@@ -89,6 +92,7 @@ impl Upkeep {
         let did = core.sync_if_due()?
             || self.expire(core, now)?
             || self.keep_under_cap(core, now)?
+            || self.tidy_owed(core)?
             || self.seal_oldest(core)?
             || self.rotate_if_due(core, now)?
             || self.shrink_tables(core, now)?
@@ -163,6 +167,7 @@ impl Upkeep {
             core.remove_segment(number);
         }
         core.counters.sealed.fetch_add(1, Ordering::Relaxed);
+        let sealed_ids = run.as_ref().map_or(0, |run| run.records());
         if let Some(run) = run {
             let entry = run.entry();
             core.counters.run_bytes_written.fetch_add(entry.total_bytes(), Ordering::Relaxed);
@@ -173,6 +178,7 @@ impl Upkeep {
         {
             *lock(&core.spare) = Some(table);
         }
+        self.owed += sealed_ids * tidy::TIDIED_A_SEALED;
         self.set_reserve_aside_again(core);
         Ok(true)
     }

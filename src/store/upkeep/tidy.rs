@@ -2,14 +2,31 @@
 
 use super::{SharedRun, Upkeep, add_run, remove_run};
 use crate::backend::RunTarget;
-use crate::compaction::{Merging, RunInfo, plan_merge};
+use crate::compaction::{Merging, RunInfo, STEP, plan_merge};
 use crate::error::Result;
 use crate::format::manifest::RunEntry;
 use crate::planted::{Bug, planted};
 use crate::store::core::Core;
 use crate::sync::{Arc, Ordering};
 
+/// How many ids are refreshed or merged for each that is sealed, at the most. In a window that stays as large
+/// as it is, a filter is refreshed for every third of its ids that is sealed, and each id is merged once: that
+/// is four. The rest is for getting done before the filter is full.
+pub(super) const TIDIED_A_SEALED: u64 = 6;
+
 impl Upkeep {
+    /// Does some of what sealing has made due, before the next seal. Where callers never pause there is always
+    /// something to seal, and runs and dead bits would add up.
+    pub(super) fn tidy_owed(&mut self, core: &Core) -> Result<bool> {
+        // It is given up if it fails: on a full disk it is the seal that frees room.
+        let owed = std::mem::take(&mut self.owed);
+        let did = owed > 0 && self.tidy_step(core)?;
+        if did {
+            self.owed = owed.saturating_sub(STEP);
+        }
+        Ok(did)
+    }
+
     /// Refreshes and merges. The store can do without: if a run cannot be read or written, both are
     /// given up until the next opening, and only calls that need the damaged place are told.
     pub(super) fn tidy_step(&mut self, core: &Core) -> Result<bool> {
