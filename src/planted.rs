@@ -173,6 +173,8 @@ bugs! {
     "trap 20, two tables in opposite order" {
         /// An insertion does not ask whether its id is claimed.
         ClaimsUnasked = "claims-unasked",
+        /// An insertion goes beside whoever claims alone.
+        LoneUnspread = "lone-unspread",
         /// A claim asks the table before it holds what an insertion holds.
         TableAskedFirst = "table-asked-first",
     }

@@ -92,8 +92,8 @@ fn a_new_id_is_ruled_out_by_the_filter() {
     let asked = counted.each(|s| s.filter_negatives + s.filter_false_positives);
     assert_eq!(asked, 1.0, "each was asked for, once");
     let in_vain = counted.each(|stats| stats.filter_false_positives);
-    assert_at_most("looks behind the filter", in_vain, 0.0014);
-    assert_at_most("pages for new ids", counted.each(|stats| stats.page_reads), 0.0002);
+    assert_at_most("looks behind the filter", in_vain, 0.0016);
+    assert_at_most("pages for new ids", counted.each(|stats| stats.page_reads), 0.0003);
 }
 
 #[test]
@@ -129,7 +129,9 @@ fn a_store_that_is_never_idle_stays_tidy() {
         world.clock.advance(HOUR);
         counted
     };
-    (0..(windows - 1) * GENERATIONS).for_each(|generation| drop(hour(generation)));
+    for generation in 0..(windows - 1) * GENERATIONS {
+        hour(generation);
+    }
     let mut in_vain = 0.0;
     for generation in (windows - 1) * GENERATIONS..windows * GENERATIONS {
         in_vain += hour(generation).each(|stats| stats.filter_false_positives);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firstseen::testing::{ManualClock, MemoryDisk};
-use firstseen::{Builder, Store, Timestamp};
+use firstseen::{Builder, Claim, Clock, Store, Timestamp, Verdict};
 
 const DIR: &str = "/s";
 const HOUR: Duration = Duration::from_secs(3600);
@@ -109,4 +109,62 @@ fn a_later_claim_has_a_higher_token_though_it_was_begun_before() {
     assert!(later.verdicts()[0].is_new());
     let earlier = slow[0].overtaker.borrow().unwrap();
     assert!(later.token() > earlier, "{} after {earlier}", later.token());
+}
+
+thread_local! {
+    /// A claim, and at which reading of the clock by this thread it is committed.
+    static DUE: RefCell<Option<(u32, Claim)>> = const { RefCell::new(None) };
+}
+
+/// A clock whose readings are the moments at which something happens elsewhere.
+#[derive(Debug)]
+struct Meanwhile(ManualClock);
+
+impl Clock for Meanwhile {
+    fn wall(&self) -> Timestamp {
+        self.0.wall()
+    }
+
+    fn monotonic(&self) -> Duration {
+        let due = DUE.with_borrow_mut(|due| match due.take() {
+            Some((0, claim)) => Some(claim),
+            Some((readings, claim)) => {
+                *due = Some((readings - 1, claim));
+                None
+            }
+            None => None,
+        });
+        if let Some(claim) = due {
+            std::thread::spawn(move || claim.commit().unwrap()).join().unwrap();
+        }
+        self.0.monotonic()
+    }
+}
+
+/// An id that is committed while somebody looks is in flight or a duplicate, at no moment anything else. The table was
+/// asked before the claims, and it went from these to that in between.
+#[test]
+fn a_look_that_meets_a_commit_does_not_say_new() {
+    let world = World::new();
+    let clock = Arc::new(Meanwhile(world.clock.clone()));
+    let store = world.builder().clock(clock).open(DIR).unwrap();
+    let mut met = 0;
+    for readings in 0..8 {
+        for wait in [false, true] {
+            let id = format!("{readings} {wait}");
+            let claim = store.begin(&[&id]).unwrap();
+            DUE.set(Some((readings, claim)));
+            let verdict = match wait {
+                true => store.wait(&id, Duration::ZERO).unwrap(),
+                false => {
+                    let mut verdicts = Vec::new();
+                    store.check(&[&id], &mut verdicts).unwrap();
+                    verdicts[0]
+                }
+            };
+            met += u32::from(DUE.take().is_none());
+            assert_ne!(verdict, Verdict::New, "{id}");
+        }
+    }
+    assert!(met >= 2, "some were committed meanwhile: {met}");
 }

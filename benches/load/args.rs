@@ -29,7 +29,7 @@ pub enum What {
     Limits(Limits),
     /// New ids, for so long that sealing, merging and expiry happen all the time.
     Sustained(Sustained),
-    /// The time from a SIGKILL to the first verdict.
+    /// The time from an opening after a SIGKILL to the first verdict, the files in the page cache.
     Recovery(Recovery),
     /// New ids and duplicates over a window that memory does not hold.
     Cold(Cold),
@@ -41,22 +41,26 @@ pub enum What {
 #[derive(Debug, clap::Args)]
 pub struct Limits {
     /// The size of the file that is written and read.
-    #[arg(long, default_value_t = 2 << 30)]
+    #[arg(long, default_value_t = 2 << 30, value_parser = clap::value_parser!(u64).range(1 << 20..))]
     pub bytes: u64,
 
     /// How long each is measured, in milliseconds.
-    #[arg(long, default_value_t = 2000)]
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
     pub millis: u64,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct Sustained {
     /// How many ids there are in all.
-    #[arg(long, default_value_t = 100_000_000)]
+    #[arg(long, default_value_t = 100_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub ids: u64,
 
+    /// How long `L` is measured before, in milliseconds.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub millis: u64,
+
     /// How many of them a window holds; their time goes on accordingly.
-    #[arg(long, default_value_t = 10_000_000)]
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub window: u64,
 
     /// The share of ids, in percent, that repeat one of the last half of a window.
@@ -67,14 +71,14 @@ pub struct Sustained {
 #[derive(Debug, clap::Args)]
 pub struct Recovery {
     /// How many ids the store has when its process is killed.
-    #[arg(long, default_value_t = 10_000_000)]
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub ids: u64,
 }
 
 #[derive(Debug, clap::Args)]
 pub struct Cold {
     /// How many ids the window holds.
-    #[arg(long, default_value_t = 100_000_000)]
+    #[arg(long, default_value_t = 100_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub ids: u64,
 
     /// Reads runs by position and not through a mapping.

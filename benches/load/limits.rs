@@ -1,8 +1,8 @@
 //! What the machine can do: the figures that others are held against.
 
 use std::error::Error;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -35,8 +35,9 @@ pub fn run(args: &Args, limits: &args::Limits) -> Result<(), Box<dyn Error>> {
         println!("{}", json!({"what": what, "bytes": bytes, "per_s": rate, "tail": tail.report()}));
     }
     for depth in [1, 32] {
-        let rate = random_reads(&path, limits.bytes, depth, time)?;
-        println!("{}", json!({"what": "random 4 KiB reads", "depth": depth, "per_s": rate}));
+        let (rate, direct) = random_reads(&path, limits.bytes, depth, time)?;
+        let what = "random 4 KiB reads";
+        println!("{}", json!({"what": what, "depth": depth, "direct": direct, "per_s": rate}));
     }
     Ok(())
 }
@@ -48,19 +49,20 @@ pub fn line_rate(time: Duration) -> f64 {
 }
 
 /// Bytes a second, with the sync at the end.
-fn write(path: &Path, bytes: u64) -> std::io::Result<f64> {
+fn write(path: &Path, bytes: u64) -> io::Result<f64> {
     let mut file = File::create(path)?;
     let chunk: Vec<u8> = (0..MIB).map(|i| (i * 31) as u8).collect();
     let start = Instant::now();
-    for _ in 0..bytes.div_ceil(MIB as u64) {
+    let chunks = bytes / MIB as u64;
+    for _ in 0..chunks {
         file.write_all(&chunk)?;
     }
     file.sync_data()?;
-    Ok((bytes as f64 / start.elapsed().as_secs_f64()).round())
+    Ok(((chunks * MIB as u64) as f64 / start.elapsed().as_secs_f64()).round())
 }
 
 /// Appends a second, each synced.
-fn append(path: &Path, bytes: usize, time: Duration) -> std::io::Result<(f64, Tail)> {
+fn append(path: &Path, bytes: usize, time: Duration) -> io::Result<(f64, Tail)> {
     let mut file = File::create(path)?;
     let (chunk, mut tail, mut count) = (vec![7; bytes], Tail::default(), 0);
     let start = Instant::now();
@@ -76,46 +78,48 @@ fn append(path: &Path, bytes: usize, time: Duration) -> std::io::Result<(f64, Ta
     Ok((rate.round(), tail))
 }
 
-/// Reads a second, past the page cache, with so many threads.
-pub fn random_reads(path: &Path, bytes: u64, depth: u64, time: Duration) -> std::io::Result<f64> {
-    let file = open_direct(path)?;
+/// Reads a second with so many threads, and whether they went past the page cache.
+fn random_reads(path: &Path, bytes: u64, depth: u64, time: Duration) -> io::Result<(f64, bool)> {
+    let (file, direct) = match open_direct(path) {
+        Some(file) => (file, true),
+        None => (File::open(path)?, false),
+    };
     let start = Instant::now();
-    let read = |seed: u64| -> std::io::Result<u64> {
+    let read = |seed: u64| -> io::Result<u64> {
         let (mut random, mut page, mut count) = (Random(seed), Page([0; PAGE as usize]), 0);
         while start.elapsed() < time {
-            let at = random.word() % (bytes / PAGE).max(1) * PAGE;
+            let at = random.word() % (bytes / MIB as u64 * MIB as u64 / PAGE) * PAGE;
             read_at(&file, &mut page.0, at)?;
             count += 1;
         }
         Ok(count)
     };
-    let reads: std::io::Result<u64> = std::thread::scope(|scope| {
+    let reads: io::Result<u64> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..depth).map(|seed| scope.spawn(move || read(seed))).collect();
         threads.into_iter().map(|thread| thread.join().expect("a reader ends")).sum()
     });
-    Ok((reads? as f64 / start.elapsed().as_secs_f64()).round())
+    Ok(((reads? as f64 / start.elapsed().as_secs_f64()).round(), direct))
 }
 
+/// `None` where there are no direct reads, as on tmpfs.
 #[cfg(target_os = "linux")]
-fn open_direct(path: &Path) -> std::io::Result<File> {
+fn open_direct(path: &Path) -> Option<File> {
     use std::os::unix::fs::OpenOptionsExt;
     let direct = rustix::fs::OFlags::DIRECT.bits() as i32;
-    // Some file systems, such as tmpfs, know no direct reads.
-    let opened = OpenOptions::new().read(true).custom_flags(direct).open(path);
-    opened.or_else(|_| OpenOptions::new().read(true).open(path))
+    std::fs::OpenOptions::new().read(true).custom_flags(direct).open(path).ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn open_direct(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).open(path)
+fn open_direct(_: &Path) -> Option<File> {
+    None
 }
 
 #[cfg(unix)]
-fn read_at(file: &File, page: &mut [u8], at: u64) -> std::io::Result<()> {
+fn read_at(file: &File, page: &mut [u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, page, at)
 }
 
 #[cfg(windows)]
-fn read_at(file: &File, page: &mut [u8], at: u64) -> std::io::Result<()> {
+fn read_at(file: &File, page: &mut [u8], at: u64) -> io::Result<()> {
     std::os::windows::fs::FileExt::seek_read(file, page, at).map(drop)
 }

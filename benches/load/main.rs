@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo bench --bench load -- limits                                  # what this machine can do
 //! cargo bench --bench load -- sustained --ids 1000000000 --window 100000000
-//! cargo bench --bench load -- recovery --ids 100000000                # open after a SIGKILL
+//! cargo bench --bench load -- recovery --ids 100000000                # opening after a SIGKILL
 //! cargo bench --bench load -- cold --ids 400000000                    # for a window larger than memory, see below
 //! ```
 //!
@@ -61,7 +61,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 fn quick() -> Result<(), Box<dyn Error>> {
     for line in [
         "limits --bytes 4194304 --millis 5",
-        "sustained --ids 400000 --window 100000 --memory 33554432",
+        "sustained --ids 400000 --window 100000 --millis 5 --memory 33554432",
         "recovery --ids 100000 --memory 33554432",
         "cold --ids 100000 --memory 33554432",
     ] {

@@ -1,8 +1,9 @@
-//! From a SIGKILL to the first verdict.
+//! From an opening after a SIGKILL to the first verdict. The files are in the page cache, as after the death of a
+//! process.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use firstseen::Verdict;
@@ -14,20 +15,19 @@ use crate::machine;
 
 /// What the child says when its ids are acknowledged.
 const FILLED: &str = "filled";
+/// How long the filter may take to be rebuilt.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 pub fn run(args: &Args, recovery: &Recovery) -> Result<(), Box<dyn Error>> {
     let folder = Folder::new(args)?;
-    let mut child = Command::new(std::env::current_exe()?)
+    let child = Command::new(std::env::current_exe()?)
         .arg("die")
         .arg(folder.store())
         .args([recovery.ids, args.memory, args.batch].map(|number| number.to_string()))
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    let mut said = String::new();
-    BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut said)?;
-    child.kill()?;
-    child.wait()?;
-    if said.trim() != FILLED {
+    if killed_when_it_said(child)?.trim() != FILLED {
         return Err("the child has not filled its store".into());
     }
     let load = machine::load();
@@ -38,6 +38,9 @@ pub fn run(args: &Args, recovery: &Recovery) -> Result<(), Box<dyn Error>> {
     let first = start.elapsed();
     assert!(verdict[0].is_duplicate(), "the oldest id is known");
     while store.stats().filter_ready < 1.0 {
+        if start.elapsed() > PATIENCE {
+            return Err("the filter was not built".into());
+        }
         std::thread::sleep(Duration::from_millis(5));
     }
     let ready = start.elapsed();
@@ -64,6 +67,15 @@ pub fn run(args: &Args, recovery: &Recovery) -> Result<(), Box<dyn Error>> {
     Ok(store.close()?)
 }
 
+/// What the child said first. It is killed then, and also if nothing could be read.
+fn killed_when_it_said(mut child: Child) -> std::io::Result<String> {
+    let mut said = String::new();
+    let read = BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut said);
+    child.kill()?;
+    child.wait()?;
+    read.map(|_| said)
+}
+
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
@@ -73,7 +85,8 @@ pub fn die(die: &Die) -> Result<(), Box<dyn Error>> {
     let store = feed::builder(die.memory, die.ids).open(&die.store)?;
     feed::fill_store(&store, die.ids, die.batch, "filling")?;
     println!("{FILLED}");
-    loop {
-        std::thread::park();
-    }
+    // Until it is killed, or has nobody any more who would kill it.
+    let mut end = String::new();
+    while std::io::stdin().read_line(&mut end)? > 0 {}
+    std::process::abort()
 }

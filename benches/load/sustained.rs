@@ -20,8 +20,7 @@ const WINDOW: Duration = Duration::from_secs(86_400);
 const PARTS: u64 = 10;
 
 pub fn run(args: &Args, sustained: &args::Sustained) -> Result<(), Box<dyn Error>> {
-    let l =
-        limits::line_rate(Duration::from_secs(1).min(Duration::from_millis(sustained.ids / 1000)));
+    let l = limits::line_rate(Duration::from_millis(sustained.millis));
     let folder = Folder::new(args)?;
     // Their time is that of the ids: a window is over when so many of them have come.
     let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
@@ -32,7 +31,7 @@ pub fn run(args: &Args, sustained: &args::Sustained) -> Result<(), Box<dyn Error
     let (mut tail, mut parts, mut new, mut presented) = (Tail::default(), Vec::new(), 0, 0);
     let bar = feed::bar(sustained.ids, "sustained");
     let (load, processor, start) = (machine::load(), machine::processor(), Instant::now());
-    let mut part = start;
+    let (mut part, mut counted) = (start, 0);
     while presented < sustained.ids {
         let old = sustained.window.min(new) / 2;
         let mut next = new;
@@ -57,20 +56,19 @@ pub fn run(args: &Args, sustained: &args::Sustained) -> Result<(), Box<dyn Error
         presented += count;
         bar.inc(count);
         if presented * PARTS / sustained.ids > before {
-            let ids = sustained.ids as f64 / PARTS as f64;
-            parts.push((ids / part.elapsed().as_secs_f64()).round());
-            part = Instant::now();
+            parts.push(((presented - counted) as f64 / part.elapsed().as_secs_f64()).round());
+            (part, counted) = (Instant::now(), presented);
         }
     }
     let took = start.elapsed();
     bar.finish_and_clear();
-    let (memory, stats) = (machine::memory(), store.stats());
+    let memory = machine::memory();
     store.compact()?;
     store.sync()?;
-    let finished = start.elapsed();
+    let (finished, stats) = (start.elapsed(), store.stats());
     let spent = machine::processor().zip(processor).map(|(after, before)| after - before);
     let each = |time: Duration| time.as_nanos() as f64 / sustained.ids as f64;
-    let held = |bytes: u64| bytes as f64 / store.stats().ids.max(1) as f64;
+    let held = |bytes: u64| bytes as f64 / stats.ids.max(1) as f64;
     println!(
         "{}",
         json!({

@@ -17,6 +17,18 @@ pub(super) struct Lone {
     held: Mutex<Held>,
     /// How many ids are in it, at rest.
     len: AtomicUsize,
+    /// Bytes of memory that it took, at rest: whoever asks does not wait for whoever claims.
+    bytes: AtomicUsize,
+}
+
+/// What came of giving ids back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GivenBack {
+    All,
+    /// Only some of them, or what is to stay though its ticket has ended.
+    Part,
+    /// They are not here.
+    Nothing,
 }
 
 /// The ids that one ticket holds; none if there is no ticket.
@@ -30,7 +42,7 @@ struct Held {
 }
 
 impl Lone {
-    /// How many ids are in it. Exact when nobody claims or gives back meanwhile.
+    /// How many ids are in it. Exact when nobody claims, spreads or gives back meanwhile.
     pub(super) fn len(&self) -> usize {
         // Partner: the stores in `LoneClaim::drop` and `take_out`.
         self.len.load(Ordering::Acquire)
@@ -38,8 +50,7 @@ impl Lone {
 
     /// Bytes of memory.
     pub(super) fn memory(&self) -> usize {
-        let Held { ids, payloads, places, .. } = &*lock(&self.held);
-        (ids.capacity() + payloads.capacity()) * size_of::<Fingerprint>() + places.memory()
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Lets `ticket` claim up to `most` ids, unless there are some already.
@@ -54,15 +65,18 @@ impl Lone {
         Some(LoneClaim { lone: self, held })
     }
 
-    /// Gives `ticket` back what it holds, if that is exactly `ids` many. Whether it was.
-    pub(super) fn give_back(&self, ids: usize, ticket: &Ticket) -> bool {
+    /// Takes `ids` of the ids of `ticket` out, if those are all that it holds.
+    pub(super) fn give_back(&self, ids: usize, ticket: &Ticket) -> GivenBack {
         let mut held = lock(&self.held);
-        let all = held.is_of(ticket) && held.ids.len() == ids && !ticket.blocks();
-        if all {
-            held.clear();
-            self.len.store(0, Ordering::Release);
+        if !held.is_of(ticket) {
+            return GivenBack::Nothing;
         }
-        all
+        if held.ids.len() != ids || ticket.blocks() {
+            return GivenBack::Part;
+        }
+        held.clear();
+        self.len.store(0, Ordering::Release);
+        GivenBack::All
     }
 
     /// Takes everything out: each id goes to `put`, with its payload, and is not missed meanwhile.
@@ -82,6 +96,7 @@ impl Lone {
         let mut held = lock(&self.held);
         if held.ticket.is_none() {
             *held = Held::default();
+            self.bytes.store(0, Ordering::Relaxed);
         }
     }
 }
@@ -96,6 +111,11 @@ impl Held {
         self.ticket = None;
         self.ids.clear();
         self.payloads.clear();
+    }
+
+    fn memory(&self) -> usize {
+        let fingerprints = self.ids.capacity() + self.payloads.capacity();
+        fingerprints * size_of::<Fingerprint>() + self.places.memory()
     }
 }
 
@@ -137,6 +157,7 @@ impl Drop for LoneClaim<'_> {
         if ids == 0 {
             self.held.clear();
         }
+        self.lone.bytes.store(self.held.memory(), Ordering::Relaxed);
         self.lone.len.store(ids, Ordering::Release);
     }
 }

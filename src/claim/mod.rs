@@ -11,7 +11,8 @@
 //! # Promises
 //!
 //! - **One winner.** A claim and an insertion of one id decide and act under the lock of the id's
-//!   stripe. Of all that present it, one gets it.
+//!   stripe. Of all that present it, one gets it. Whoever claims alone needs no lock, for whoever calls
+//!   [`Claims::alone`] sees to it that nobody else claims or inserts before it is done.
 //! - **A lease ends once.** Whether a ticket begins to settle or its lease ends is one
 //!   compare-and-swap on one word. Whoever loses is told; nothing of an ended ticket can be
 //!   committed, and nothing that it does late touches an id that has gone to another.
@@ -23,10 +24,10 @@
 //!
 //! # How a ticket ends
 //!
-//! 1. *Commit*: [`Ticket::start_settling`], insert the ids, [`Ticket::settle`],
-//!    [`Claims::give_back`]. The insertions come before the ticket is settled, or an id would be
-//!    free in between.
-//! 2. *Abort*: [`Ticket::settle`], then [`Claims::give_back`].
+//! 1. *Commit*: [`Ticket::start_settling`], insert the ids, [`Claims::give_back`],
+//!    [`Ticket::settle`]. The insertions come before the ids are given back, or one would be
+//!    free in between; so whoever looks whether an id is held, and then for it in the store, finds it.
+//! 2. *Abort*: [`Claims::give_back`], then [`Ticket::settle`].
 //! 3. *Prepare*: [`Ticket::start_settling`], write that it is prepared,
 //!    [`Ticket::mark_prepared`]. From then on it has no lease; a commit or an abort starts with
 //!    [`Ticket::start_settling`] again, which one of several handles wins.
@@ -34,8 +35,8 @@
 //!
 //! # Memory
 //!
-//! Nothing until the first claim. A transaction that is alone takes 24 to 32 bytes an id, kept for the next
-//! one. Once there were two at a time: 512 KiB of stripes, and an id takes 48 bytes and its share of its
+//! Nothing until the first claim. A transaction that is alone takes 24 to 48 bytes for each id that it is asked to
+//! claim, and 16 to 32 for the payload of one, kept for the next transaction until upkeep finds none. Once there were two at a time: 512 KiB of stripes, and an id takes 48 bytes and its share of its
 //! stripe's spare room, a ticket 128. So 10,000 claims of one id each, with a ticket each, take
 //! less than 320 bytes a claim, all counted. A stripe that has emptied gives its room back.
 

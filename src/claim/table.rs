@@ -1,8 +1,8 @@
 //! Which id is held by which ticket: a hash map in stripes, each behind a lock of its own, and beside it the ids
 //! of a transaction that is alone.
 //!
-//! The lock of an id's stripe is the one arbiter between a claim and an insertion of that id: both
-//! look, decide and act while they hold it. What they are given to do under it must not come back
+//! The lock of an id's stripe is the one arbiter between a claim and an insertion of that id, unless the claim
+//! is alone: both look, decide and act while they hold it. What they are given to do under it must not come back
 //! here. Locks are taken one at a time, and never while a waker runs.
 //!
 //! The bits have jobs of their own: the low end of the upper half chooses the stripe, the lower half
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
-use super::lone::{Lone, LoneClaim};
+use super::lone::{GivenBack, Lone, LoneClaim};
 use super::mono::Mono;
 use super::settlement::Settlement;
 use super::ticket::{Standing, Ticket};
@@ -115,7 +115,7 @@ impl Claims {
         Claims::default()
     }
 
-    /// How many ids are held. Exact when nobody claims or gives back meanwhile.
+    /// How many ids are held. Exact when nobody claims, spreads or gives back meanwhile.
     pub(crate) fn len(&self) -> usize {
         self.lone.len() + self.len_in_stripes()
     }
@@ -211,10 +211,11 @@ impl Claims {
     /// Removes those of the ids that are this ticket's still. What has gone to others stays theirs,
     /// and what an ended ticket blocks stays blocked.
     pub(crate) fn give_back(&self, ids: &[Fingerprint], ticket: &Ticket) {
-        if ids.is_empty() || self.lone.give_back(ids.len(), ticket) {
-            return;
+        match self.lone.give_back(ids.len(), ticket) {
+            GivenBack::All => return,
+            GivenBack::Part => self.spread(),
+            GivenBack::Nothing => {}
         }
-        self.spread();
         for &id in ids {
             let Some(mut stripe) = self.open_if_used(id) else { return };
             let own = |e: &Entry| e.is_of(ticket) || planted(Bug::ClaimOfOthersFreed);

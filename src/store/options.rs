@@ -63,7 +63,7 @@ pub(crate) const DEFAULT_WINDOW: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const DEFAULT_GENERATIONS: u32 = 8;
 /// Enough for 10^8 ids; a fraction of any machine that sees so many.
 pub(crate) const DEFAULT_MEMORY: u64 = 512 << 20;
-/// 0.4 % false positives, a miss answered by one cache line: see `filter`.
+/// 0.09 % false positives, a miss answered by one cache line: see `filter`.
 const DEFAULT_FILTER_BITS: u32 = 16;
 /// Clocks of machines in one data centre differ by seconds; of devices by minutes.
 const DEFAULT_FUTURE_SKEW: Duration = Duration::from_secs(600);

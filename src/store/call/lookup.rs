@@ -34,11 +34,15 @@ impl Core {
         let forgotten = (!self.forgotten.is_empty()).then(|| self.forgotten.open());
         let decided = |id| forgotten.as_ref().is_some_and(|f| f.decides(id));
         self.classify(&inside, call, &decided, scratch, out, &mut tally)?;
+        let ask = inside.claiming != Claiming::Nobody;
+        let mono = self.monotonic_if(ask);
         for (i, &id) in call.ids.iter().enumerate() {
             let (verdict, moment) = (&mut out[first + i], call.moments.at(i));
             if *verdict != Verdict::New {
                 continue;
             }
+            // Before the table: a commit gives an id back once it is in there, so it is found in one of them.
+            let held = if ask { self.claims.look(id, mono) } else { None };
             if let Some(Again::Since(first_seen)) =
                 forgotten.as_ref().map(|f| f.look(id, moment.now, self.window))
             {
@@ -51,9 +55,7 @@ impl Core {
             {
                 tally.rests_on_log = true;
                 *verdict = Verdict::Duplicate { first_seen: found.first_seen() };
-            } else if inside.claiming != Claiming::Nobody
-                && let Some(held) = self.claims.look(id, self.monotonic())
-            {
+            } else if let Some(held) = held {
                 *verdict = held.into();
             }
         }

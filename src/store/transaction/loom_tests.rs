@@ -39,7 +39,8 @@ impl World {
     /// Whether the id was not there.
     fn put(&self) -> bool {
         let new = self.known().is_none();
-        self.inserted.store(true, Ordering::Relaxed);
+        // Released for `look`, as the table's insertion is.
+        self.inserted.store(true, Ordering::Release);
         new
     }
 
@@ -101,10 +102,32 @@ impl World {
         *inside != Claiming::Nobody && self.claims.look(ID, NOW).is_some()
     }
 
+    /// As a look that inserts nothing: claims first, then the store.
+    fn look(&self) -> Looked {
+        let inside = self.gate.enter();
+        if *inside == Claiming::Alone {
+            self.claims.spread();
+        }
+        let ask = *inside != Claiming::Nobody;
+        let held = ask && self.claims.look(ID, NOW).is_some();
+        match self.inserted.load(Ordering::Acquire) {
+            true => Looked::Duplicate,
+            false if held => Looked::InFlight,
+            false => Looked::New,
+        }
+    }
+
     /// As upkeep does.
     fn retire(&self) {
         self.gate.update(|now| *now = at_rest(*now, &self.claims));
     }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Looked {
+    New,
+    InFlight,
+    Duplicate,
 }
 
 fn ticket(token: u64) -> Arc<Ticket> {
@@ -216,6 +239,21 @@ fn a_look_spreads_what_is_held_and_nothing_of_it_is_lost() {
         assert!(matches!(next, Take::Held(Held::InFlight { token: 1, .. })), "{next:?}");
         world.commit(&taken.1);
         assert!(world.claims.is_empty());
+    });
+    orders.assert_both();
+}
+
+#[test]
+fn a_look_that_meets_a_commit_does_not_say_new() {
+    let orders = Orders::default();
+    let counted = orders.clone();
+    explore(move || {
+        let world = World::new();
+        let own = ticket(1);
+        assert_eq!(world.begin(&own), Take::Claimed { after: None });
+        let (looked, ()) = both(&world, World::look, |world| world.commit(&own));
+        counted.count(looked == Looked::Duplicate);
+        assert_ne!(looked, Looked::New);
     });
     orders.assert_both();
 }
