@@ -5,6 +5,8 @@ mod tests;
 
 mod args;
 mod figures;
+#[cfg(all(unix, feature = "redis"))]
+mod path;
 mod peer;
 mod peers;
 mod plan;
@@ -39,7 +41,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let peers = args.peers();
+    let (peers, missing): (Vec<_>, Vec<_>) =
+        args.peers().into_iter().partition(|peer| peer.missing().is_none());
+    for peer in missing {
+        eprintln!("{} is skipped: {}", peer.name, peer.missing().unwrap_or_default());
+    }
     let scenarios = args.scenarios();
     let dir = args.dir();
     let rounds = Rounds {
