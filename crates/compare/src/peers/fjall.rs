@@ -9,7 +9,7 @@ use fjall::config::{BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, Pi
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::in_flight::InFlight;
-use super::now;
+use super::{in_order, now};
 use crate::peer::{Durability, Entry, Id, Opened, Peer, Result, Setup};
 
 /// Of the filters in front of tables: one of 1000 is asked in vain.
@@ -53,10 +53,10 @@ impl Peer for Fjall {
         let now = now();
         let taken = self.in_flight.enter(ids, new);
         let mut batch = self.db.batch().durability(Some(self.persist));
-        for (id, new) in ids.iter().zip(new) {
-            *new = *new && !self.ids.contains_key(id)?;
-            if *new {
-                batch.insert(&self.ids, *id, now);
+        for at in in_order(ids) {
+            new[at] = new[at] && !self.ids.contains_key(ids[at])?;
+            if new[at] {
+                batch.insert(&self.ids, ids[at], now);
             }
         }
         batch.commit()?;

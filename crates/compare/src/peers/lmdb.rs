@@ -3,7 +3,7 @@
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions};
 
-use super::now;
+use super::{in_order, now};
 use crate::peer::{Durability, Entry, Id, Opened, Peer, Result, Setup};
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -41,11 +41,12 @@ struct Lmdb {
 
 impl Lmdb {
     /// Leaves in `new` which ids are not there yet. Readers do not wait for the one writer.
-    fn look(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
+    fn look(&self, ids: &[Id], order: &[usize], new: &mut Vec<bool>) -> Result<()> {
         let transaction = self.env.read_txn()?;
         new.clear();
-        for id in ids {
-            new.push(self.ids.get(&transaction, id)?.is_none());
+        new.resize(ids.len(), false);
+        for &at in order {
+            new[at] = self.ids.get(&transaction, &ids[at])?.is_none();
         }
         Ok(())
     }
@@ -53,16 +54,17 @@ impl Lmdb {
 
 impl Peer for Lmdb {
     fn check_and_insert(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
-        self.look(ids, new)?;
+        let order = in_order(ids);
+        self.look(ids, &order, new)?;
         if !new.contains(&true) {
             return Ok(());
         }
         let now = now();
         let mut transaction = self.env.write_txn()?;
-        for (id, new) in ids.iter().zip(new) {
-            if *new {
+        for at in order {
+            if new[at] {
                 // One descent, and the writer decides.
-                *new = self.ids.get_or_put(&mut transaction, id, &now)?.is_none();
+                new[at] = self.ids.get_or_put(&mut transaction, &ids[at], &now)?.is_none();
             }
         }
         Ok(transaction.commit()?)

@@ -22,7 +22,7 @@ mod sqlite;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::peer::Entry;
+use crate::peer::{Entry, Id};
 
 /// All peers that were built, the store first: the table compares the others with the first that is
 /// asked for.
@@ -46,6 +46,14 @@ pub(crate) fn all() -> Vec<Entry> {
     all.extend(scc::entries());
     all.extend(papaya::entries());
     all
+}
+
+/// The places of a batch in the order of its ids: engines that sort find the next one near the last.
+fn in_order(ids: &[Id]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..ids.len()).collect();
+    // A stable sort: of equal ids the first stays first.
+    places.sort_by_key(|&place| ids[place]);
+    places
 }
 
 /// When an id was first seen, for a sweep to forget it by: milliseconds since 1970, big-endian.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use redb::{Database, ReadableDatabase, TableDefinition};
 
-use super::now;
+use super::{in_order, now};
 use crate::peer::{Durability, Entry, Id, Opened, Peer, Result, Setup};
 
 const IDS: TableDefinition<&[u8; 16], &[u8; 8]> = TableDefinition::new("ids");
@@ -52,11 +52,12 @@ impl Redb {
     }
 
     /// Leaves in `new` which ids are not there yet. Readers do not wait for the one writer.
-    fn look(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
+    fn look(&self, ids: &[Id], order: &[usize], new: &mut Vec<bool>) -> Result<()> {
         let table = self.db.begin_read()?.open_table(IDS)?;
         new.clear();
-        for id in ids {
-            new.push(table.get(id)?.is_none());
+        new.resize(ids.len(), false);
+        for &at in order {
+            new[at] = table.get(&ids[at])?.is_none();
         }
         Ok(())
     }
@@ -64,7 +65,8 @@ impl Redb {
 
 impl Peer for Redb {
     fn check_and_insert(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
-        self.look(ids, new)?;
+        let order = in_order(ids);
+        self.look(ids, &order, new)?;
         if !new.contains(&true) {
             return Ok(());
         }
@@ -72,10 +74,10 @@ impl Peer for Redb {
         let mut transaction = self.db.begin_write()?;
         transaction.set_durability(self.durability())?;
         let mut table = transaction.open_table(IDS)?;
-        for (id, new) in ids.iter().zip(new) {
+        for at in order {
             // One descent, and the writer decides.
-            if *new {
-                *new = table.insert(id, &now)?.is_none();
+            if new[at] {
+                new[at] = table.insert(&ids[at], &now)?.is_none();
             }
         }
         drop(table);

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::now;
+use super::{in_order, now};
 use crate::peer::{Durability, Entry, Id, Opened, Peer, Result, Setup};
 
 /// 0 rows if the id is there. The table is the index: one B-tree, one descent.
@@ -45,8 +45,9 @@ impl Peer for Sqlite {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut insert = transaction.prepare_cached(INSERT)?;
         new.clear();
-        for id in ids {
-            new.push(insert.execute((id, &now))? == 1);
+        new.resize(ids.len(), false);
+        for at in in_order(ids) {
+            new[at] = insert.execute((&ids[at], &now))? == 1;
         }
         drop(insert);
         Ok(transaction.commit()?)
