@@ -25,7 +25,7 @@ fn open(setup: &Setup, sync: EnvFlags) -> Result<Opened> {
     // nothing is read ahead, for ids come in no order.
     let flags = EnvFlags::WRITE_MAP | EnvFlags::NO_MEM_INIT | EnvFlags::NO_READ_AHEAD;
     // SAFETY: The folder is new and ours alone, so nobody changes the file below the mapping or opens it a
-    // second time. These flags keep the lock file. Whoever loses power loses the folder too.
+    // second time.
     let env = unsafe { options.flags(flags | sync).open(setup.folder)? };
     let ids = env.create_databases_and_commit(env.write_txn()?, |open, transaction| {
         open.create_database(transaction, None).map(CommitOrAbort::<_, ()>::Commit)
