@@ -24,14 +24,19 @@ const ADVISORIES: &[(&str, &str, &[&str])] = &[
     ("RUSTSEC-2022-0006", "thread_local", &["1.1.4"]),
     ("RUSTSEC-2022-0013", "regex", &["1.5.5"]),
     ("RUSTSEC-2022-0041", "crossbeam-utils", &["0.8.7"]),
+    ("RUSTSEC-2022-0046", "rocksdb", &["0.19.0"]),
     ("RUSTSEC-2022-0078", "bumpalo", &["3.11.1"]),
     ("RUSTSEC-2022-0090", "libsqlite3-sys", &["0.25.1"]),
+    ("RUSTSEC-2023-0031", "spin", &["0.9.8"]),
+    ("RUSTSEC-2023-0070", "self_cell", &["0.10.3", "1.0.2"]),
+    ("RUSTSEC-2024-0006", "shlex", &["1.3.0"]),
     ("RUSTSEC-2024-0402", "hashbrown", &["0.14.5", "0.15.1"]),
     ("RUSTSEC-2025-0047", "slab", &["0.4.11"]),
     ("RUSTSEC-2025-0055", "tracing-subscriber", &["0.3.20"]),
     ("RUSTSEC-2026-0097", "rand", &["0.7.3", "0.8.6", "0.9.3", "0.10.1"]),
     ("RUSTSEC-2026-0186", "memmap2", &["0.9.11"]),
     ("RUSTSEC-2026-0204", "crossbeam-epoch", &["0.9.20"]),
+    ("RUSTSEC-2026-0205", "scc", &["3.8.4"]),
 ];
 
 /// What is no longer maintained, or flawed without hurting us, and the one package that may bring it.

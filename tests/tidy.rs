@@ -19,6 +19,7 @@ const FLOORS: &[(bool, &[&str])] = &[
 
 /// The files that may say `unsafe`, and why.
 const UNSAFE: &[(&str, &str)] = &[
+    ("crates/compare/src/peers/lmdb.rs", "a peer that maps a file of its own"),
     ("crates/torture/src/real/host/shutdown.rs", "an ioctl that stops a file system"),
     ("src/mem/prefetch.rs", "instructions without a safe door"),
     ("src/mem/words.rs", "tables in huge pages"),

@@ -4,20 +4,28 @@ use std::env;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::Parser;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser};
 
+use crate::command::CommandArgs;
 use crate::peer::Entry;
 use crate::peers;
 use crate::plan::{self, Level, Scenario};
 
 /// Measures firstseen beside what people use for the same job.
 #[derive(Debug, Parser)]
-pub(crate) struct Args {
-    /// How much to measure.
-    #[arg(value_enum)]
-    level: Level,
+pub(crate) enum Cli {
+    /// Windows of up to 200,000 ids: a few minutes.
+    Quick(PeersArgs),
+    /// Windows of up to 5 million ids: an hour or two.
+    Full(PeersArgs),
+    /// `firstseen dedup` beside `sort -u`, `awk`, runiq and huniq.
+    Command(CommandArgs),
+}
 
+/// What is measured of the peers.
+#[derive(Debug, Args)]
+pub(crate) struct PeersArgs {
     /// One line of JSON a measurement, instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
@@ -47,15 +55,15 @@ pub(crate) struct Args {
     dir: Option<PathBuf>,
 }
 
-impl Args {
+impl PeersArgs {
     pub(crate) fn peers(&self) -> Vec<Entry> {
         let asked =
             |entry: &Entry| self.peers.is_empty() || self.peers.iter().any(|n| n == entry.name);
         peers::all().into_iter().filter(asked).collect()
     }
 
-    pub(crate) fn scenarios(&self) -> Vec<Scenario> {
-        let ids = self.ids.map_or_else(|| self.level.ids(), NonZeroUsize::get);
+    pub(crate) fn scenarios(&self, level: Level) -> Vec<Scenario> {
+        let ids = self.ids.map_or_else(|| level.ids(), NonZeroUsize::get);
         plan::scenarios(ids, &self.batches, &self.threads)
     }
 

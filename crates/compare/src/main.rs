@@ -4,7 +4,9 @@
 mod tests;
 
 mod args;
+mod command;
 mod figures;
+mod path;
 mod peer;
 mod peers;
 mod plan;
@@ -20,8 +22,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::Args;
+use args::{Cli, PeersArgs};
 use peer::Result;
+use plan::Level;
 use rounds::Rounds;
 use yardstick::LineRate;
 
@@ -29,7 +32,12 @@ use yardstick::LineRate;
 const LINE_BYTES: u64 = 512 << 20;
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let done = match Cli::parse() {
+        Cli::Quick(args) => compare(&args, Level::Quick),
+        Cli::Full(args) => compare(&args, Level::Full),
+        Cli::Command(args) => command::measure(&args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("firstseen-compare: {error}");
@@ -38,9 +46,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<()> {
-    let peers = args.peers();
-    let scenarios = args.scenarios();
+fn compare(args: &PeersArgs, level: Level) -> Result<()> {
+    let (peers, missing): (Vec<_>, Vec<_>) =
+        args.peers().into_iter().partition(|peer| peer.missing().is_none());
+    for peer in missing {
+        eprintln!("{} is skipped: {}", peer.name, peer.missing().unwrap_or_default());
+    }
+    let scenarios = args.scenarios(level);
     let dir = args.dir();
     let rounds = Rounds {
         peers: &peers,

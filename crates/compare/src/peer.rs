@@ -18,6 +18,11 @@ pub(crate) trait Peer {
     /// Does the work that acknowledged calls have put off, up to the last sync. What is on disk
     /// afterwards counts as the peer's bytes.
     fn finish(&self) -> Result<()>;
+
+    /// Whether all the work is done in this process, so that its processor time can be told.
+    fn in_this_process(&self) -> bool {
+        true
+    }
 }
 
 /// What a peer gets to open with.
@@ -43,10 +48,66 @@ impl Opened {
     }
 }
 
+/// What an acknowledged id survives, in the words of firstseen's own durability.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// Nothing: it is in memory only.
+    MemoryOnly,
+    /// The death of the process, once it is half a second old.
+    Delayed,
+    /// The death of the process, not that of the machine.
+    Buffered,
+    /// The death of the process; that of the machine, once it is half a second old.
+    Interval,
+    /// The death of the machine: every call ends with a sync.
+    Sync,
+}
+
+/// Ids a call from which on peers that sync each call are measured. A small batch would measure the
+/// disk alone, for hours.
+const SYNCED_BATCH: usize = 256;
+
+impl Durability {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Durability::MemoryOnly => "memory only",
+            Durability::Delayed => "none for 500 ms",
+            Durability::Buffered => "Buffered",
+            Durability::Interval => "Interval(500 ms)",
+            Durability::Sync => "Sync",
+        }
+    }
+}
+
+type Open = fn(&Setup) -> Result<Opened>;
+
 /// A peer on the list.
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
-    /// What an acknowledged id survives, in the words of firstseen's own durability.
-    pub(crate) durability: &'static str,
-    pub(crate) open: fn(&Setup) -> Result<Opened>,
+    pub(crate) durability: Durability,
+    pub(crate) open: Open,
+    /// What it wants and this machine does not have.
+    missing: fn() -> Option<&'static str>,
+}
+
+impl Entry {
+    pub(crate) fn new(name: &'static str, durability: Durability, open: Open) -> Entry {
+        Entry { name, durability, open, missing: || None }
+    }
+
+    /// A peer that is skipped where something is missing.
+    #[cfg(all(unix, feature = "redis"))]
+    pub(crate) fn unless(self, missing: fn() -> Option<&'static str>) -> Entry {
+        Entry { missing, ..self }
+    }
+
+    /// What it wants and this machine does not have.
+    pub(crate) fn missing(&self) -> Option<&'static str> {
+        (self.missing)()
+    }
+
+    /// Whether it is measured in batches of that size.
+    pub(crate) fn takes(&self, batch: usize) -> bool {
+        self.durability != Durability::Sync || batch >= SYNCED_BATCH
+    }
 }

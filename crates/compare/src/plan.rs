@@ -2,14 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-use clap::ValueEnum;
-
 /// A size of the whole comparison.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy)]
 pub(crate) enum Level {
-    /// Windows of up to 200,000 ids: two to three minutes.
     Quick,
-    /// Windows of up to 5 million ids: about an hour.
     Full,
 }
 

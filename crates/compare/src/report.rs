@@ -34,7 +34,7 @@ fn line(outcome: &Outcome, measurement: &Measurement, what: &str, figure: Figure
         "n": outcome.scenario.window,
         "batch": outcome.scenario.batch,
         "threads": outcome.scenario.threads,
-        "durability": measurement.entry.durability,
+        "durability": measurement.entry.durability.name(),
         "ids_per_s": (1e9 / figure.ns_per_id).round(),
         "ns_per_id": rounded(figure.ns_per_id, 1),
         "cpu_ns_per_id": rounded(figure.cpu_ns_per_id, 1),
@@ -89,6 +89,9 @@ fn rate(figure: Figure, base: Figure) -> String {
 
 /// Nanoseconds of the processors, and how many times as many as for the base.
 fn cpu(figure: Figure, base: Figure) -> String {
+    if figure.cpu_ns_per_id.is_nan() {
+        return "-".to_owned();
+    }
     format!("{:.0}{}", figure.cpu_ns_per_id, times(figure.cpu_ns_per_id / base.cpu_ns_per_id))
 }
 
@@ -97,6 +100,7 @@ fn times(times: f64) -> String {
         1.0 => String::new(),
         ..0.995 => format!(" ({times:.2}x)"),
         ..9.95 => format!(" ({times:.1}x)"),
+        _ if times.is_nan() => String::new(),
         _ => format!(" ({times:.0}x)"),
     }
 }

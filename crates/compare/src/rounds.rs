@@ -27,7 +27,8 @@ pub(crate) struct Outcome<'a> {
     pub(crate) scenario: Scenario,
     /// `L`: the median of the rounds.
     pub(crate) lines_per_s: f64,
-    /// By peer, then by workload. A peer that does not take the scenario's threads is missing.
+    /// By peer, then by workload. A peer that does not take the scenario's threads or batches is
+    /// missing.
     pub(crate) measurements: Vec<Measurement<'a>>,
 }
 
@@ -53,7 +54,14 @@ impl<'a> Rounds<'a> {
             for turn in 0..self.peers.len() {
                 // Each round begins with another peer, so that not all always follow the same one.
                 let at = (round + turn) % self.peers.len();
-                let figures = self.one(&self.peers[at], scenario, &loads, line_ns)?;
+                let entry = &self.peers[at];
+                self.progress.set_message(entry.name);
+                let figures = if entry.takes(scenario.batch) {
+                    one(entry, scenario, &loads, self.dir, line_ns)?
+                } else {
+                    Vec::new()
+                };
+                self.progress.inc(1);
                 for (samples, figures) in samples[at].iter_mut().zip(figures) {
                     samples.push(figures);
                 }
@@ -69,22 +77,20 @@ impl<'a> Rounds<'a> {
         let lines_per_s = 1e9 / median(lines.into_iter());
         Ok(Outcome { scenario, lines_per_s, measurements })
     }
+}
 
-    /// One peer, once: what each load gave, or nothing if it does not take the threads.
-    fn one(
-        &self,
-        entry: &Entry,
-        scenario: Scenario,
-        loads: &[Load],
-        line_ns: f64,
-    ) -> Result<Vec<Figures>> {
-        self.progress.set_message(entry.name);
-        let timings = session::run(entry, scenario, loads, self.dir)
-            .map_err(|error| format!("{}: {error}", entry.name))?;
-        self.progress.inc(1);
-        let timings = timings.into_iter().flatten().zip(loads);
-        Ok(timings.map(|(timing, load)| Figures::new(&timing, load.ids.len(), line_ns)).collect())
-    }
+/// One peer, once: what each load gave, or nothing if it does not take the threads.
+fn one(
+    entry: &Entry,
+    scenario: Scenario,
+    loads: &[Load],
+    dir: &Path,
+    line_ns: f64,
+) -> Result<Vec<Figures>> {
+    let timings = session::run(entry, scenario, loads, dir)
+        .map_err(|error| format!("{}: {error}", entry.name))?;
+    let timings = timings.into_iter().flatten().zip(loads);
+    Ok(timings.map(|(timing, load)| Figures::new(&timing, load.ids.len(), line_ns)).collect())
 }
 
 /// On standard error, and only where that is a terminal.

@@ -43,9 +43,12 @@ pub(crate) fn run(
         yardstick::touch_memory(TOUCHED);
         let stopwatch = Stopwatch::start();
         let wrong = present(&opened, scenario, load)?;
-        let acknowledged = stopwatch.spent();
+        let mut acknowledged = stopwatch.spent();
         opened.peer().finish()?;
-        let finished = stopwatch.spent();
+        let mut finished = stopwatch.spent();
+        if !opened.peer().in_this_process() {
+            (acknowledged.processors, finished.processors) = (None, None);
+        }
         if wrong > 0 {
             let (what, ids) = (load.workload.name(), load.ids.len());
             return Err(format!("{wrong} of {ids} verdicts are wrong for workload {what}").into());

@@ -76,7 +76,7 @@ impl Load {
 }
 
 /// The `n`th id: uniform over all 16 bytes, as random UUIDs are nearly.
-fn id(n: usize) -> Id {
+pub(crate) fn id(n: usize) -> Id {
     let mut random = Random((n as u64).wrapping_mul(0xd134_2543_de82_ef95));
     (u128::from(random.word()) << 64 | u128::from(random.word())).to_be_bytes()
 }

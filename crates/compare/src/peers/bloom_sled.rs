@@ -15,7 +15,8 @@ use hashbrown::DefaultHashBuilder;
 use probabilistic_collections::bloom::BloomFilter;
 use sled::{Batch, Db};
 
-use super::sled::{DURABILITY, flush, insert_if_absent, now, open};
+use super::now;
+use super::sled::{DURABILITY, flush, insert_if_absent, open};
 use crate::peer::{Entry, Id, Opened, Peer, Result, Setup};
 
 /// Of 1000 new ids one is looked up in vain. At 1 % ten would be, for 5 bits an id less.
@@ -23,16 +24,12 @@ const FALSE_POSITIVES: f64 = 0.001;
 
 pub(super) fn entries() -> Vec<Entry> {
     vec![
-        Entry {
-            name: "bloom+sled",
-            durability: DURABILITY,
-            open: |setup| Ok(Opened::Shared(Box::new(Each(Parts::open(setup)?)))),
-        },
-        Entry {
-            name: "bloom+sled-batch",
-            durability: DURABILITY,
-            open: |setup| Ok(Opened::Shared(Box::new(AsBatch(Parts::open(setup)?)))),
-        },
+        Entry::new("bloom+sled", DURABILITY, |setup| {
+            Ok(Opened::Shared(Box::new(Each(Parts::open(setup)?))))
+        }),
+        Entry::new("bloom+sled-batch", DURABILITY, |setup| {
+            Ok(Opened::Shared(Box::new(AsBatch(Parts::open(setup)?))))
+        }),
     ]
 }
 

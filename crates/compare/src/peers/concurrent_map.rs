@@ -3,20 +3,16 @@
 use dashmap::DashSet;
 use hashbrown::DefaultHashBuilder;
 
-use crate::peer::{Entry, Id, Opened, Peer, Result};
+use crate::peer::{Durability, Entry, Id, Opened, Peer, Result};
 
 pub(super) fn entries() -> Vec<Entry> {
-    vec![Entry {
-        name: "dashmap",
-        durability: "memory only",
-        open: |setup| {
-            // Made for all ids at once, so that it hardly grows, and hashed as hashbrown does: its
-            // default is SipHash.
-            let hasher = DefaultHashBuilder::default();
-            let set = DashSet::with_capacity_and_hasher(setup.expected_ids, hasher);
-            Ok(Opened::Shared(Box::new(ConcurrentMap(set))))
-        },
-    }]
+    vec![Entry::new("dashmap", Durability::MemoryOnly, |setup| {
+        // Made for all ids at once, so that it hardly grows, and hashed as hashbrown does: its
+        // default is SipHash.
+        let hasher = DefaultHashBuilder::default();
+        let set = DashSet::with_capacity_and_hasher(setup.expected_ids, hasher);
+        Ok(Opened::Shared(Box::new(ConcurrentMap(set))))
+    })]
 }
 
 struct ConcurrentMap(DashSet<Id, DefaultHashBuilder>);

@@ -3,18 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use crate::peer::{Entry, Id, Opened, Peer, Result};
+use crate::peer::{Durability, Entry, Id, Opened, Peer, Result};
 
 pub(super) fn entries() -> Vec<Entry> {
-    vec![Entry {
-        name: "mutex-hashset",
-        durability: "memory only",
-        open: |setup| {
-            // Made for all ids at once, so that it never grows. The hash is the default, SipHash.
-            let set = HashSet::with_capacity(setup.expected_ids);
-            Ok(Opened::Shared(Box::new(LockedSet(Mutex::new(set)))))
-        },
-    }]
+    vec![Entry::new("mutex-hashset", Durability::MemoryOnly, |setup| {
+        // Made for all ids at once, so that it never grows. The hash is the default, SipHash.
+        let set = HashSet::with_capacity(setup.expected_ids);
+        Ok(Opened::Shared(Box::new(LockedSet(Mutex::new(set)))))
+    })]
 }
 
 struct LockedSet(Mutex<HashSet<Id>>);

@@ -3,32 +3,26 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use firstseen::{Backend, Builder, Durability, Store, Verdict};
+use firstseen::{Backend, Builder, Store, Verdict};
 
-use crate::peer::{Entry, Id, Opened, Peer, Result, Setup};
+use crate::peer::{Durability, Entry, Id, Opened, Peer, Result, Setup};
 
 pub(super) fn entries() -> Vec<Entry> {
     vec![
-        Entry {
-            name: "firstseen",
-            durability: "Buffered",
-            open: |setup| open(setup, Store::builder()),
-        },
+        Entry::new("firstseen", Durability::Buffered, |setup| open(setup, Store::builder())),
         // As often synced as sled is, but acknowledged only after the write.
-        Entry {
-            name: "firstseen-interval",
-            durability: "Interval(500 ms)",
-            open: |setup| {
-                let every = Durability::Interval(Duration::from_millis(500));
-                open(setup, Store::builder().durability(every))
-            },
-        },
+        Entry::new("firstseen-interval", Durability::Interval, |setup| {
+            let every = firstseen::Durability::Interval(Duration::from_millis(500));
+            open(setup, Store::builder().durability(every))
+        }),
+        // For those whose every call is synced.
+        Entry::new("firstseen-sync", Durability::Sync, |setup| {
+            open(setup, Store::builder().durability(firstseen::Durability::Sync))
+        }),
         // The same, in sled. There `Buffered` waits for the medium: see docs/backends.md.
-        Entry {
-            name: "firstseen-sled",
-            durability: "Buffered",
-            open: |setup| open(setup, Store::builder().backend(Backend::Sled)),
-        },
+        Entry::new("firstseen-sled", Durability::Buffered, |setup| {
+            open(setup, Store::builder().backend(Backend::Sled))
+        }),
     ]
 }
 

@@ -4,18 +4,14 @@ use std::cell::RefCell;
 
 use hashbrown::HashSet;
 
-use crate::peer::{Entry, Id, Opened, Peer, Result};
+use crate::peer::{Durability, Entry, Id, Opened, Peer, Result};
 
 pub(super) fn entries() -> Vec<Entry> {
-    vec![Entry {
-        name: "hashbrown",
-        durability: "memory only",
-        open: |setup| {
-            // Made for all ids at once, so that it never grows. The hash is the default, foldhash.
-            let set = HashSet::with_capacity(setup.expected_ids);
-            Ok(Opened::Alone(Box::new(PlainSet(RefCell::new(set)))))
-        },
-    }]
+    vec![Entry::new("hashbrown", Durability::MemoryOnly, |setup| {
+        // Made for all ids at once, so that it never grows. The hash is the default, foldhash.
+        let set = HashSet::with_capacity(setup.expected_ids);
+        Ok(Opened::Alone(Box::new(PlainSet(RefCell::new(set)))))
+    })]
 }
 
 struct PlainSet(RefCell<HashSet<Id>>);

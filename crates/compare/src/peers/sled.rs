@@ -1,17 +1,16 @@
 //! sled by itself: a key for each id, and the time when it was first seen as its value.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use sled::{Config, Db, Mode};
 
-use crate::peer::{Entry, Id, Opened, Peer, Result, Setup};
+use super::now;
+use crate::peer::{Durability, Entry, Id, Opened, Peer, Result, Setup};
 
 /// What sled acknowledges is in its memory; a thread of its own writes and syncs it.
-pub(super) const DURABILITY: &str = "none for 500 ms";
+pub(super) const DURABILITY: Durability = Durability::Delayed;
 
 pub(super) fn entries() -> Vec<Entry> {
     let open = |setup: &Setup| Ok(Opened::Shared(Box::new(Sled(open(setup)?)) as _));
-    vec![Entry { name: "sled", durability: DURABILITY, open }]
+    vec![Entry::new("sled", DURABILITY, open)]
 }
 
 pub(super) fn open(setup: &Setup) -> Result<Db> {
@@ -32,12 +31,6 @@ pub(super) fn open(setup: &Setup) -> Result<Db> {
 /// Inserts the id unless it is there: one descent of the tree, and sled decides who is first.
 pub(super) fn insert_if_absent(db: &Db, id: &Id, now: [u8; 8]) -> Result<bool> {
     Ok(db.compare_and_swap(id, None::<&[u8]>, Some(&now[..]))?.is_ok())
-}
-
-/// Milliseconds since 1970, big-endian.
-pub(super) fn now() -> [u8; 8] {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    (since.as_millis() as u64).to_be_bytes()
 }
 
 /// Writes and syncs what sled still holds back.
