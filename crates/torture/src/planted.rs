@@ -75,6 +75,7 @@ const NOTICED_BY: &[(&str, &str)] = &[
     ("prepared-settled-twice", "histories"),
     ("cap-forgets-log", "figures"),
     ("claims-unasked", "histories"),
+    ("lone-unspread", "histories"),
     ("table-asked-first", "race"),
     ("filter-unasked", "figures"),
 ];
