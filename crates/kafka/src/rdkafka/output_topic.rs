@@ -30,7 +30,8 @@ const DISORDER: Duration = Duration::from_secs(600);
 /// All of the topic is read that is there, whichever partition it came from, as fast as the broker gives it: more than a
 /// window of it makes the rebuild slower and changes nothing. The topic must keep its records for at least a window and ten
 /// minutes, by which times may be out of order; what it does not keep makes the rebuilt store incomplete: what is left of
-/// the source in each of the topic's partitions tells since when everything is known. Only what
+/// the source in each of the topic's partitions tells since when everything is known. Where a partition has lost its beginning and
+/// has nothing of the source left, what it has of others tells, which is too early a time if they lag hours behind it. Only what
 /// was written with [history](crate::Transform::history), and to this topic, is known by it: a message without an
 /// output leaves no trace.
 #[derive(Debug)]
