@@ -93,15 +93,6 @@ impl World {
         }
     }
 
-    /// As a look that inserts nothing: whether the id is held.
-    fn is_held(&self) -> bool {
-        let inside = self.gate.enter();
-        if *inside == Claiming::Alone {
-            self.claims.spread();
-        }
-        *inside != Claiming::Nobody && self.claims.look(ID, NOW).is_some()
-    }
-
     /// As a look that inserts nothing: claims first, then the store.
     fn look(&self) -> Looked {
         let inside = self.gate.enter();
@@ -152,29 +143,19 @@ fn both<A: Send + 'static, B>(
     (thread.join().unwrap(), here)
 }
 
-/// How often each of two things came to pass, over all interleavings.
-#[derive(Clone, Default)]
-struct Orders(StdArc<[AtomicUsize; 2]>);
-
-impl Orders {
-    fn count(&self, which: bool) {
-        self.0[usize::from(which)].fetch_add(1, StdOrdering::Relaxed);
-    }
-
-    fn assert_both(&self) {
-        let counts = self.0.each_ref().map(|count| count.load(StdOrdering::Relaxed));
-        assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
-    }
+/// As [`explore`]: each of two things, which the model tells apart, must come to pass in some interleaving.
+fn explore_both(model: impl Fn() -> bool + Sync + Send + 'static) {
+    let counts = StdArc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let counted = StdArc::clone(&counts);
+    explore(move || _ = counted[usize::from(model())].fetch_add(1, StdOrdering::Relaxed));
+    assert!(counts.iter().all(|count| count.load(StdOrdering::Relaxed) > 0), "{counts:?}");
 }
 
 #[test]
 fn of_a_claim_alone_and_an_insertion_exactly_one_gets_the_id() {
-    let orders = Orders::default();
-    let counted = orders.clone();
-    explore(move || {
+    explore_both(|| {
         let world = World::new();
         let (inserted, taken) = both(&world, World::insert, |world| world.begin(&ticket(1)));
-        counted.count(inserted.is_ok());
         match taken {
             Take::Known(()) => assert_eq!(inserted, Ok(true)),
             Take::Claimed { after: None } => {
@@ -182,80 +163,69 @@ fn of_a_claim_alone_and_an_insertion_exactly_one_gets_the_id() {
             }
             other => panic!("{other:?}"),
         }
+        inserted.is_ok()
     });
-    orders.assert_both();
 }
 
 #[test]
 fn of_two_claims_that_think_themselves_alone_exactly_one_gets_the_id() {
-    let orders = Orders::default();
-    let counted = orders.clone();
-    explore(move || {
+    explore_both(|| {
         let world = World::new();
         let (one, two) =
             both(&world, |world| world.begin(&ticket(1)), |world| world.begin(&ticket(2)));
-        counted.count(one == Take::Claimed { after: None });
         let (winner, loser) = match one {
             Take::Claimed { after: None } => (1, two),
             other => (2, other),
         };
         assert!(matches!(loser, Take::Held(Held::InFlight { token, .. }) if token == winner));
         assert_eq!(world.claims.len(), 1);
+        one == Take::Claimed { after: None }
     });
-    orders.assert_both();
 }
 
 #[test]
 fn an_insertion_meets_whoever_commits_alone_before_or_after() {
-    let orders = Orders::default();
-    let counted = orders.clone();
-    explore(move || {
+    explore_both(|| {
         let world = World::new();
         let own = ticket(1);
         assert_eq!(world.begin(&own), Take::Claimed { after: None });
         let (inserted, ()) = both(&world, World::insert, |world| world.commit(&own));
-        counted.count(inserted.is_ok());
         assert!(matches!(inserted, Ok(false) | Err(Held::InFlight { .. })), "{inserted:?}");
         assert!(world.claims.is_empty());
+        inserted.is_ok()
     });
-    orders.assert_both();
 }
 
 #[test]
 fn a_look_spreads_what_is_held_and_nothing_of_it_is_lost() {
-    let orders = Orders::default();
-    let counted = orders.clone();
-    explore(move || {
+    explore_both(|| {
         let world = World::new();
-        let (held, taken) = both(&world, World::is_held, |world| {
+        let (looked, taken) = both(&world, World::look, |world| {
             let own = ticket(1);
             let taken = world.begin(&own);
             (taken, own)
         });
-        counted.count(held);
+        assert_ne!(looked, Looked::Duplicate);
         assert_eq!(taken.0, Take::Claimed { after: None });
-        assert!(world.is_held(), "it is held still");
+        assert_eq!(world.look(), Looked::InFlight, "it is held still");
         let next = world.begin(&ticket(2));
         assert!(matches!(next, Take::Held(Held::InFlight { token: 1, .. })), "{next:?}");
         world.commit(&taken.1);
         assert!(world.claims.is_empty());
+        looked == Looked::InFlight
     });
-    orders.assert_both();
 }
 
 #[test]
 fn a_look_that_meets_a_commit_does_not_say_new() {
-    let orders = Orders::default();
-    let counted = orders.clone();
-    explore(move || {
+    explore_both(|| {
         let world = World::new();
         let own = ticket(1);
         assert_eq!(world.begin(&own), Take::Claimed { after: None });
         let (looked, ()) = both(&world, World::look, |world| world.commit(&own));
-        counted.count(looked == Looked::Duplicate);
         assert_ne!(looked, Looked::New);
+        looked == Looked::Duplicate
     });
-    orders.assert_both();
 }
 
 #[test]
