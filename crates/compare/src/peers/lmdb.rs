@@ -3,7 +3,7 @@
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions};
 
-use super::{in_order, now};
+use super::{in_order, look, now};
 use crate::peer::{Durability, Entry, Id, Opened, Peer, Result, Setup};
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -39,23 +39,13 @@ struct Lmdb {
     ids: Database<'static, Bytes, Bytes>,
 }
 
-impl Lmdb {
-    /// Leaves in `new` which ids are not there yet. Readers do not wait for the one writer.
-    fn look(&self, ids: &[Id], order: &[usize], new: &mut Vec<bool>) -> Result<()> {
-        let transaction = self.env.read_txn()?;
-        new.clear();
-        new.resize(ids.len(), false);
-        for &at in order {
-            new[at] = self.ids.get(&transaction, &ids[at])?.is_none();
-        }
-        Ok(())
-    }
-}
-
 impl Peer for Lmdb {
     fn check_and_insert(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
         let order = in_order(ids);
-        self.look(ids, &order, new)?;
+        // Readers do not wait for the one writer.
+        let transaction = self.env.read_txn()?;
+        look(ids, &order, new, |id| Ok(self.ids.get(&transaction, id)?.is_none()))?;
+        drop(transaction);
         if !new.contains(&true) {
             return Ok(());
         }

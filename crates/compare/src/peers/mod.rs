@@ -22,7 +22,7 @@ mod sqlite;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::peer::{Entry, Id};
+use crate::peer::{Entry, Id, Result};
 
 /// All peers that were built, the store first: the table compares the others with the first that is
 /// asked for.
@@ -54,6 +54,21 @@ fn in_order(ids: &[Id]) -> Vec<usize> {
     // A stable sort: of equal ids the first stays first.
     places.sort_by_key(|&place| ids[place]);
     places
+}
+
+/// Leaves in `new` which of the ids are absent, asked for in `order`.
+fn look(
+    ids: &[Id],
+    order: &[usize],
+    new: &mut Vec<bool>,
+    mut is_absent: impl FnMut(&Id) -> Result<bool>,
+) -> Result<()> {
+    new.clear();
+    new.resize(ids.len(), false);
+    for &at in order {
+        new[at] = is_absent(&ids[at])?;
+    }
+    Ok(())
 }
 
 /// When an id was first seen, for a sweep to forget it by: milliseconds since 1970, big-endian.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use redb::{Database, ReadableDatabase, TableDefinition};
 
-use super::{in_order, now};
+use super::{in_order, look, now};
 use crate::peer::{Durability, Entry, Id, Opened, Peer, Result, Setup};
 
 const IDS: TableDefinition<&[u8; 16], &[u8; 8]> = TableDefinition::new("ids");
@@ -50,23 +50,15 @@ impl Redb {
         *synced = Instant::now();
         redb::Durability::Immediate
     }
-
-    /// Leaves in `new` which ids are not there yet. Readers do not wait for the one writer.
-    fn look(&self, ids: &[Id], order: &[usize], new: &mut Vec<bool>) -> Result<()> {
-        let table = self.db.begin_read()?.open_table(IDS)?;
-        new.clear();
-        new.resize(ids.len(), false);
-        for &at in order {
-            new[at] = table.get(&ids[at])?.is_none();
-        }
-        Ok(())
-    }
 }
 
 impl Peer for Redb {
     fn check_and_insert(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
         let order = in_order(ids);
-        self.look(ids, &order, new)?;
+        // Readers do not wait for the one writer.
+        let table = self.db.begin_read()?.open_table(IDS)?;
+        look(ids, &order, new, |id| Ok(table.get(id)?.is_none()))?;
+        drop(table);
         if !new.contains(&true) {
             return Ok(());
         }
