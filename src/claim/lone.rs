@@ -44,7 +44,7 @@ struct Held {
 impl Lone {
     /// How many ids are in it. Exact when nobody claims, spreads or gives back meanwhile.
     pub(super) fn len(&self) -> usize {
-        // Partner: the stores in `LoneClaim::drop` and `take_out`.
+        // Partner: the stores in `LoneClaim::drop`, `give_back` and `take_out`.
         self.len.load(Ordering::Acquire)
     }
 

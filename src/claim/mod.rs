@@ -36,8 +36,9 @@
 //! # Memory
 //!
 //! Nothing until the first claim. A transaction that is alone takes 24 to 48 bytes for each id that it is asked to
-//! claim, and 16 to 32 for the payload of one, kept for the next transaction until upkeep finds none. Once there were two at a time: 512 KiB of stripes, and an id takes 48 bytes and its share of its
-//! stripe's spare room, a ticket 128. So 10,000 claims of one id each, with a ticket each, take
+//! claim, and 16 to 32 for the payload of one, kept for the next transaction until upkeep finds none. Once there
+//! were two at a time: 512 KiB of stripes, and an id takes 48 bytes and its share of its stripe's spare room, a
+//! ticket 128. So 10,000 claims of one id each, with a ticket each, take
 //! less than 320 bytes a claim, all counted. A stripe that has emptied gives its room back.
 
 mod lone;

@@ -7,7 +7,7 @@
 
 use super::reader::{Lookup, Run, Source};
 use crate::error::Result;
-use crate::format::run::page::{PageView, Spot};
+use crate::format::run::page::Spot;
 use crate::key::Fingerprint;
 use crate::mem::prefetch;
 
@@ -109,7 +109,7 @@ impl Run {
     fn arrive(&self, stage: Stage, fingerprint: Fingerprint) -> Result<Lookup> {
         match (stage, &self.source) {
             (Stage::Near(page, spot), Source::Mapped { region, checked }) => {
-                let view: PageView<'_> = self.mapped_view(region, checked, page)?;
+                let view = self.mapped_view(region, checked, page)?;
                 match view.find_at(spot) {
                     // The page begins with its top 64 bits: it may stand in an earlier one.
                     None if view.base_hi() == fingerprint.hi => self.get_in(page, fingerprint),
