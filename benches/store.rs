@@ -18,10 +18,9 @@ use std::time::{Duration, Instant};
 
 use firstseen::{Durability, Store, Verdict};
 
+use support::ids::{Id, id};
 use support::keys::Random;
 use support::line_rate::LineRate;
-
-type Id = [u8; 16];
 
 /// One row of the table.
 struct Row {
@@ -119,11 +118,6 @@ fn feed(store: &Store, batch: usize, ids: impl Iterator<Item = Id>) -> u64 {
         new += verdicts.iter().filter(|verdict| **verdict == Verdict::New).count() as u64;
     }
     new
-}
-
-/// The `n`th id: a counter and a constant, as many real ids are.
-fn id(n: u64) -> Id {
-    (u128::from(n) << 64 | 0x0123_4567_89ab_cdef).to_be_bytes()
 }
 
 fn open(dir: &Path, ids: u64, durability: Durability) -> (Store, PathBuf) {

@@ -9,12 +9,15 @@
 //! `FIRSTSEEN_BENCH_DIR` (default: the system's temporary folder). The rows are measured in turns, round
 //! after round, and the median of the rounds is told, with the lowest and the highest.
 
+#[path = "support/ids.rs"]
+mod ids;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use firstseen::{Claim, Store};
 
-type Id = [u8; 16];
+use ids::{Id, id};
 
 /// A way of putting a batch of new ids through a store.
 type Put = fn(&Store, u64, &[Id]);
@@ -119,9 +122,4 @@ fn with_outcomes(store: &Store, _: u64, ids: &[Id]) {
 fn two_phase(store: &Store, first: u64, ids: &[Id]) {
     let tx = store.begin(ids).expect("a claim");
     tx.prepare(first.to_le_bytes()).expect("a prepare").commit().expect("a commit");
-}
-
-/// The `n`th id: a counter and a constant, as many real ids are.
-fn id(n: u64) -> Id {
-    (u128::from(n) << 64 | 0x0123_4567_89ab_cdef).to_be_bytes()
 }

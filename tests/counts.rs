@@ -9,8 +9,12 @@ use std::time::Duration;
 use firstseen::testing::{ManualClock, MemoryDisk, Op};
 use firstseen::{Durability, Stats, Store, Timestamp};
 
+/// The ids of the benches.
+#[path = "../benches/support/ids.rs"]
+mod ids;
 mod support;
 
+use ids::id;
 use support::disk::{DIR, bytes_in_all};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -72,11 +76,6 @@ impl Counted {
     fn each(&self, of: impl Fn(&Stats) -> u64) -> f64 {
         (of(&self.after) - of(&self.before)) as f64 / self.ids as f64
     }
-}
-
-/// The `n`th id: a counter and a constant, as many real ids are.
-fn id(n: u64) -> [u8; 16] {
-    (u128::from(n) << 64 | 0x0123_4567_89ab_cdef).to_be_bytes()
 }
 
 #[track_caller]

@@ -7,9 +7,10 @@ use firstseen::ReadMode;
 use serde_json::json;
 
 use crate::args::{Args, Cold};
-use crate::feed::{self, Folder, Id};
-use crate::machine;
+use crate::feed::{self, Folder};
+use crate::support::ids::Id;
 use crate::support::keys::Random;
+use crate::support::machine;
 use crate::tail::Tail;
 
 /// How long duplicates are presented.

@@ -7,13 +7,7 @@ use firstseen::{Builder, Store, Verdict};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Args;
-
-pub type Id = [u8; 16];
-
-/// The `n`th id: a counter and a constant, as many real ids are.
-pub fn id(n: u64) -> Id {
-    (u128::from(n) << 64 | 0x0123_4567_89ab_cdef).to_be_bytes()
-}
+use crate::support::ids::{Id, id};
 
 /// The ids from `first` on, into `batch`.
 pub fn fill(batch: &mut Vec<Id>, ids: impl Iterator<Item = u64>) {

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use crate::args::{self, Args};
 use crate::feed::Folder;
-use crate::machine;
 use crate::support::keys::Random;
 use crate::support::line_rate::LineRate;
+use crate::support::machine;
 use crate::tail::Tail;
 
 const PAGE: u64 = 4096;

@@ -17,7 +17,6 @@ mod args;
 mod cold;
 mod feed;
 mod limits;
-mod machine;
 mod recovery;
 #[path = "../support/mod.rs"]
 mod support;

@@ -11,7 +11,8 @@ use serde_json::json;
 
 use crate::args::{Args, Die, Recovery};
 use crate::feed::{self, Folder};
-use crate::machine;
+use crate::support::ids::id;
+use crate::support::machine;
 
 /// What the child says when its ids are acknowledged.
 const FILLED: &str = "filled";
@@ -34,7 +35,7 @@ pub fn run(args: &Args, recovery: &Recovery) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     let store = feed::builder(args.memory, recovery.ids).open(folder.store())?;
     let opened = start.elapsed();
-    let verdict = store.check_and_insert(&[feed::id(0)])?;
+    let verdict = store.check_and_insert(&[id(0)])?;
     let first = start.elapsed();
     assert!(verdict[0].is_duplicate(), "the oldest id is known");
     while store.stats().filter_ready < 1.0 {
@@ -46,7 +47,7 @@ pub fn run(args: &Args, recovery: &Recovery) -> Result<(), Box<dyn Error>> {
     let ready = start.elapsed();
     let mut lost = 0;
     for n in (0..recovery.ids).step_by((recovery.ids / 10_000).max(1) as usize) {
-        let verdict = store.check_and_insert(&[feed::id(n)])?;
+        let verdict = store.check_and_insert(&[id(n)])?;
         lost += u64::from(verdict[0] == Verdict::New);
     }
     assert_eq!(lost, 0, "acknowledged ids are known");

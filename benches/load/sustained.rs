@@ -11,8 +11,8 @@ use serde_json::json;
 use crate::args::{self, Args};
 use crate::feed::{self, Folder};
 use crate::limits;
-use crate::machine;
 use crate::support::keys::Random;
+use crate::support::machine;
 use crate::tail::Tail;
 
 const WINDOW: Duration = Duration::from_secs(86_400);

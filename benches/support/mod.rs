@@ -3,8 +3,10 @@
 
 pub(crate) mod ahead;
 pub(crate) mod filters;
+pub(crate) mod ids;
 pub(crate) mod keys;
 pub(crate) mod line_rate;
+pub(crate) mod machine;
 pub(crate) mod tagged;
 
 pub(crate) use ahead::{AHEAD, BATCH, rolling};

@@ -6,6 +6,10 @@ mod tests;
 mod args;
 mod command;
 mod figures;
+/// As the benches of the store ask the machine.
+#[path = "../../../benches/support/machine.rs"]
+#[allow(dead_code)]
+mod machine;
 mod path;
 mod peer;
 mod peers;

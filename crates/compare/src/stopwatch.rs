@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::machine::processor;
+
 /// What has passed since the start.
 #[derive(Clone, Copy)]
 pub(crate) struct Spent {
@@ -18,23 +20,12 @@ pub(crate) struct Stopwatch {
 
 impl Stopwatch {
     pub(crate) fn start() -> Stopwatch {
-        Stopwatch { processors: processors(), wall: Instant::now() }
+        Stopwatch { processors: processor(), wall: Instant::now() }
     }
 
     pub(crate) fn spent(&self) -> Spent {
         let wall = self.wall.elapsed();
-        let both = processors().zip(self.processors);
+        let both = processor().zip(self.processors);
         Spent { wall, processors: both.map(|(now, then)| now.saturating_sub(then)) }
     }
-}
-
-#[cfg(unix)]
-fn processors() -> Option<Duration> {
-    use rustix::time::{ClockId, clock_gettime};
-    clock_gettime(ClockId::ProcessCPUTime).try_into().ok()
-}
-
-#[cfg(not(unix))]
-fn processors() -> Option<Duration> {
-    None
 }

@@ -16,6 +16,10 @@
 
 #[path = "../support/broker.rs"]
 mod broker;
+/// As the benches of the store ask the machine.
+#[path = "../../../../benches/support/machine.rs"]
+#[allow(dead_code)]
+mod machine;
 mod measure;
 mod plain;
 #[path = "../support/topics.rs"]
@@ -89,7 +93,7 @@ fn run(args: &Args) -> Result<Value, BoxError> {
     let broker = Broker::start(&dir.path().join("broker"))?;
     topics::create(broker.brokers(), &[TOPIC], args.partitions)?;
     produce(broker.brokers(), args)?;
-    let load = measure::load();
+    let load = machine::load();
     let mut taken: [Vec<Taken>; 3] = Default::default();
     for round in 0..args.rounds {
         for step in 0..WAYS.len() {

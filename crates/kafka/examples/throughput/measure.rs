@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
+
+use crate::machine;
 
 /// Counts messages, and notes when the first and the last came.
 #[derive(Debug)]
@@ -52,10 +53,9 @@ impl Meter {
     }
 }
 
-/// The processor time of the process.
+/// The processor time of the process; nothing where that is not told.
 fn processor() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    machine::processor().unwrap_or_default()
 }
 
 /// The medians of a way.
@@ -93,10 +93,4 @@ impl Medians {
             "processor_of_plain": places(self.processor_ns / plain.processor_ns, 1_000.0),
         })
     }
-}
-
-/// How many processes wanted to run, over the last minute; zero where that is not told.
-pub fn load() -> f64 {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0)
 }
