@@ -67,6 +67,8 @@ bugs! {
         GrowingFilterMissed = "growing-filter-missed",
         /// A refreshed filter leaves the youngest run out.
         RefreshSkipsRun = "refresh-skips-run",
+        /// A refreshed filter leaves the tables out that are behind it and not yet in a run.
+        RefreshSkipsTable = "refresh-skips-table",
         /// A run's own filter misses one id of 64.
         RunFilterLies = "run-filter-lies",
     }

@@ -1,7 +1,7 @@
-//! The window filter rebuilt from the runs, a step at a time: in place after an expiry, or into
-//! another filter that is larger, or after an opening.
+//! The window filter rebuilt from the runs, and from the tables whose ids it has, a step at a time: in place
+//! after an expiry, or into another filter that is larger, or after an opening.
 //!
-//! Runs are sorted as the filter's blocks are, so a range of blocks is one stretch of each run. Its
+//! Runs and tables are sorted as the filter's blocks are, so a range of blocks is one stretch of each. Its
 //! new content holds every live id, and so does the old one; a reader that sees a mixture misses
 //! none.
 
@@ -9,6 +9,7 @@ use super::STEP;
 use crate::backend::Sealed;
 use crate::error::Result;
 use crate::filter::{RangeBuilder, WindowFilter};
+use crate::index::Table;
 use crate::planted::{Bug, planted};
 use crate::sync::Arc;
 
@@ -26,13 +27,18 @@ impl Refresh {
         Refresh { builder: target.range_builder(), target, next: 0 }
     }
 
-    /// The filter that is rebuilt. Whatever is sealed meanwhile must be added to it.
+    /// The filter that is rebuilt. Whatever is put behind the filter meanwhile must be added to it.
     pub(crate) fn target(&self) -> &Arc<WindowFilter> {
         &self.target
     }
 
-    /// Rebuilds the next range out of `runs`, which must be all live runs; `true` at the end.
-    pub(crate) fn step(&mut self, runs: &[std::sync::Arc<dyn Sealed>]) -> Result<bool> {
+    /// Rebuilds the next range out of `runs`, which must be all live runs, and `tables`, all that are behind
+    /// the filter; `true` at the end.
+    pub(crate) fn step<'a>(
+        &mut self,
+        runs: &[std::sync::Arc<dyn Sealed>],
+        tables: impl Iterator<Item = &'a Table>,
+    ) -> Result<bool> {
         let records: u64 = runs.iter().map(|run| run.records()).sum();
         let blocks = self.target.blocks();
         let share = u128::from(blocks) * u128::from(STEP) / u128::from(records.max(STEP));
@@ -47,6 +53,9 @@ impl Refresh {
                 }
                 self.builder.add(id);
             }
+        }
+        for table in tables.filter(|_| !planted(Bug::RefreshSkipsTable)) {
+            table.for_each_in(his.clone(), |id| self.builder.add(id));
         }
         self.target.rewrite(self.next, self.builder.images());
         self.next = end;

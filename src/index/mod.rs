@@ -21,5 +21,6 @@ mod table;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
+pub(crate) use drain::Drain;
 pub(crate) use slot::{BUCKET_BITS_MAX, BUCKET_BITS_MIN};
 pub(crate) use table::{Insert, Table};

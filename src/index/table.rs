@@ -159,8 +159,13 @@ impl Table {
         self.words.len() / BUCKET_WORDS
     }
 
-    /// The occupied slots of a bucket, and whether it has an empty one.
-    pub(super) fn read_bucket(&self, bucket: usize, out: &mut Vec<(Fingerprint, u8)>) -> bool {
+    /// Gives what stands in the occupied slots of a bucket; whether it has an empty one.
+    #[inline]
+    pub(super) fn read_bucket(
+        &self,
+        bucket: usize,
+        mut give: impl FnMut((Fingerprint, u8)),
+    ) -> bool {
         let words = self.bucket(bucket);
         for s in 0..SLOTS {
             let low = words[s].load(Ordering::Relaxed);
@@ -170,7 +175,7 @@ impl Table {
             // Partner: the release in `contend`. A slot that nobody completed holds nothing.
             let high = words[SLOTS + s].load(Ordering::Acquire);
             if high != 0 {
-                out.push(self.layout.unpack(bucket, low, high));
+                give(self.layout.unpack(bucket, low, high));
             }
         }
         false

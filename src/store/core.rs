@@ -60,8 +60,8 @@ pub(crate) struct Core {
     pub(crate) rotation: Mutex<Rotation>,
     /// Whether the next rotation starts a new generation though the old one's time is not over.
     pub(crate) cut_generation: AtomicBool,
-    /// An empty table for the next rotation.
-    pub(crate) spare: Mutex<Option<Table>>,
+    /// Empty tables for rotations to come.
+    pub(crate) spares: Mutex<Vec<Table>>,
     pub(crate) upkeep: Mutex<Upkeep>,
     pub(crate) bell: Bell,
     pub(crate) counters: Counters,

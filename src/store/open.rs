@@ -525,7 +525,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
             previous,
         }),
         cut_generation: AtomicBool::new(false),
-        spare: Mutex::new(None),
+        spares: Mutex::default(),
         upkeep: Mutex::new(upkeep),
         bell: super::bell::Bell::default(),
         counters: super::counters::Counters::default(),

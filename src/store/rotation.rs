@@ -166,7 +166,7 @@ impl Core {
     }
 
     fn fresh_table(&self, sizes: Sizes) -> Result<Table> {
-        let spare = lock(&self.spare).take();
+        let spare = lock(&self.spares).pop();
         if let Some(spare) = spare.filter(|spare| sizes.is_of_size(spare)) {
             return Ok(spare);
         }

@@ -95,7 +95,7 @@ impl Core {
     /// Gives back tables, runs and the filter, though handles may be left. Whoever comes through the gate
     /// from now on is told that the store is closed.
     fn let_memory_go(&self) {
-        let spare = lock(&self.spare).take();
+        let spares = std::mem::take(&mut *lock(&self.spares));
         // The least that a view has; where there is no memory for it the old ones stay.
         let filter = WindowFilter::new(1).ok().map(crate::sync::Arc::new);
         let (generation, ticks) = {
@@ -111,7 +111,7 @@ impl Core {
             let (runs, frozen) = (std::mem::take(&mut view.runs), std::mem::take(&mut view.frozen));
             (filter, active, runs, frozen)
         });
-        drop((unused, spare));
+        drop((unused, spares));
     }
 
     /// Writes and syncs everything, and leaves the folder tidy.

@@ -173,7 +173,7 @@ impl Core {
         let in_runs = view.runs.iter().map(|run| run.records()).sum();
         stats.filter_false_positive_rate = params::false_positive_rate(in_runs, blocks);
         stats.filter_ready = view.filter.ready() as f64 / view.filter.blocks() as f64;
-        if let Some(spare) = &*lock(&self.spare) {
+        for spare in &*lock(&self.spares) {
             stats.table_memory += spare.memory() as u64;
         }
     }

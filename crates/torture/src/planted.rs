@@ -34,6 +34,7 @@ const NOTICED_BY: &[(&str, &str)] = &[
     ("seal-marked-first", "threads"),
     ("growing-filter-missed", "figures"),
     ("refresh-skips-run", "storm"),
+    ("refresh-skips-table", "storm"),
     ("run-filter-lies", "histories"),
     ("run-filter-correlated", "figures"),
     ("acknowledged-unwritten", "kill"),

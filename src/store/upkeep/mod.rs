@@ -3,6 +3,7 @@
 //! One step at a time, the most urgent first, by whoever holds the upkeep lock: a thread of the pool,
 //! or a call that needs it done. Callers only ever wait for a seal.
 
+mod seal;
 mod share;
 mod tidy;
 
@@ -10,16 +11,16 @@ use std::time::Duration;
 
 use super::catalog::Catalog;
 use super::core::Core;
-use crate::backend::{RunTarget, Sealed};
-use crate::compaction::{Merging, Refresh, write_run};
+use crate::backend::Sealed;
+use crate::compaction::{Merging, Refresh};
 use crate::error::Result;
 use crate::filter::WindowFilter;
 use crate::format::manifest::{GenerationEntry, Manifest, RunEntry};
-use crate::format::names;
 use crate::planted::{Bug, planted};
 use crate::sync::{Arc, Ordering, lock};
 use crate::time::{Ticks, Timestamp};
-use crate::window::{Frozen, MemTable};
+
+use seal::SealingTable;
 
 /// The longest that an idle store sleeps.
 const NAP_MAX: Duration = Duration::from_secs(3_600);
@@ -33,6 +34,7 @@ type SharedRun = std::sync::Arc<dyn Sealed>;
 #[derive(Debug)]
 pub(crate) struct Upkeep {
     pub(crate) catalog: Catalog,
+    sealing: Option<SealingTable>,
     merging: Option<Merging>,
     refresh: Option<Refresh>,
     /// Ids whose bits are in the view's filter, expired ones included.
@@ -73,6 +75,7 @@ impl Upkeep {
         };
         Upkeep {
             catalog,
+            sealing: None,
             merging: None,
             refresh,
             filter_ids,
@@ -92,8 +95,9 @@ impl Upkeep {
         let did = core.sync_if_due()?
             || self.expire(core, now)?
             || self.keep_under_cap(core, now)?
+            || self.put_behind_filter(core)?
             || self.tidy_owed(core)?
-            || self.seal_oldest(core)?
+            || self.seal_step(core)?
             || self.rotate_if_due(core, now)?
             || self.shrink_tables(core, now)?
             || self.tidy_step(core)?
@@ -111,14 +115,9 @@ impl Upkeep {
         Ok(())
     }
 
-    /// Seals everything that is frozen.
-    pub(crate) fn seal_all(&mut self, core: &Core) -> Result<()> {
-        while self.seal_oldest(core)? {}
-        Ok(())
-    }
-
     /// Gives up what is under way and leaves nothing of it behind.
     pub(crate) fn abandon(&mut self) {
+        self.sealing = None;
         self.merging = None;
         self.refresh = None;
     }
@@ -128,143 +127,6 @@ impl Upkeep {
         let now = core.clock.now();
         while self.expire(core, now)? {}
         Ok(())
-    }
-
-    /// Turns the oldest frozen table into a run.
-    fn seal_oldest(&mut self, core: &Core) -> Result<bool> {
-        let Some(frozen) = core.gate.enter().frozen.last().cloned() else {
-            return Ok(false);
-        };
-        self.catalog.check_settled()?;
-        let Frozen { mem, lsn, .. } = frozen;
-        // Only what was acknowledged, or may still be, goes into a run.
-        core.acknowledge(lsn)?;
-        // What has expired needs no run: on a full disk there would be no room for it.
-        let now = core.clock.now();
-        let expired = mem.ticks.end() + core.window <= now;
-        if mem.ids() > 0 && expired {
-            // A window that is made longer later does not bring it back.
-            self.incomplete_before(core, mem.generation, mem.ticks, now);
-        }
-        let run = match mem.ids() > 0 && !expired {
-            true => Some(self.write_frozen(core, &mem)?),
-            false => None,
-        };
-        let first_segment = self.catalog.manifest.first_segment;
-        let sealed = self.install_sealed(core, &mem, run.as_ref());
-        if let Err(error) = sealed {
-            self.mark_in_filter(core, &mem, false);
-            if let Some(run) = run.as_ref().filter(|_| self.catalog.is_settled()) {
-                remove_run(core, &run.entry());
-            }
-            return Err(error);
-        }
-        core.gate.update(|view| {
-            view.frozen.retain(|frozen| !Arc::ptr_eq(&frozen.mem, &mem));
-            view.runs.splice(0..0, run.clone());
-        });
-        for number in first_segment..self.catalog.manifest.first_segment {
-            core.remove_segment(number);
-        }
-        core.counters.sealed.fetch_add(1, Ordering::Relaxed);
-        let sealed_ids = run.as_ref().map_or(0, |run| run.records());
-        if let Some(run) = run {
-            let entry = run.entry();
-            core.counters.run_bytes_written.fetch_add(entry.total_bytes(), Ordering::Relaxed);
-            tracing::debug!(run = entry.number, ids = entry.records, "sealed a run");
-        }
-        if core.sizes().is_of_size(&mem.table)
-            && let Some(table) = MemTable::into_table(mem)
-        {
-            *lock(&core.spare) = Some(table);
-        }
-        self.owed += sealed_ids * tidy::TIDIED_A_SEALED;
-        self.set_reserve_aside_again(core);
-        Ok(true)
-    }
-
-    /// Puts a frozen table's ids behind the filter, then writes them to a run.
-    fn write_frozen(&mut self, core: &Core, mem: &Arc<MemTable>) -> Result<SharedRun> {
-        let filter = Arc::clone(&core.gate.enter().filter);
-        let growing = self.refresh.as_ref().map(|refresh| Arc::clone(refresh.target()));
-        let growing = growing.filter(|target| !Arc::ptr_eq(target, &filter));
-        if planted(Bug::SealMarkedFirst) {
-            self.mark_in_filter(core, mem, true);
-        }
-        for (id, _) in mem.table.drain().filter(|_| !planted(Bug::SealUnfiltered)) {
-            filter.add(id);
-            if let Some(target) = &growing
-                && !planted(Bug::GrowingFilterMissed)
-            {
-                target.add(id);
-            }
-        }
-        self.filter_ids += mem.ids() as u64;
-        self.mark_in_filter(core, mem, true);
-        let number = self.catalog.manifest.next_run;
-        let (generation, ticks) = (mem.generation, mem.ticks);
-        let target = RunTarget { number, generation, ticks, expected: mem.ids() as u64 };
-        let values = mem.values.sorted().into_iter();
-        let written = write_run(&*core.vault, target, mem.table.drain().map(Ok), values.map(Ok));
-        written.inspect_err(|_| self.mark_in_filter(core, mem, false))
-    }
-
-    fn mark_in_filter(&self, core: &Core, mem: &Arc<MemTable>, in_filter: bool) {
-        core.gate.update(|view| {
-            for frozen in &mut view.frozen {
-                if Arc::ptr_eq(&frozen.mem, mem) {
-                    frozen.in_filter = in_filter;
-                }
-            }
-        });
-    }
-
-    fn install_sealed(
-        &mut self,
-        core: &Core,
-        mem: &Arc<MemTable>,
-        run: Option<&SharedRun>,
-    ) -> Result<()> {
-        let (first_segment, last_segment, durable) = {
-            let view = core.gate.enter();
-            let others = view.frozen.iter().map(|frozen| &frozen.mem).chain([&view.active]);
-            let others = others.filter(|other| !Arc::ptr_eq(other, mem));
-            let first = others.filter_map(|other| other.first_segment()).min();
-            let last = mem.segments().last().copied().unwrap_or(0);
-            let newest = view.active.segments().last().copied().unwrap_or(0);
-            let last = (first.unwrap_or(last + 1), last.max(newest));
-            let open = view.segment.as_ref().filter(|segment| segment.number() == last.1);
-            (last.0, last.1, open.map(|segment| segment.synced_len()))
-        };
-        let state = self.write_state(core)?;
-        let facts = core.manifest_facts()?;
-        let before = self.catalog.manifest.state;
-        let installed = self.install(core, |manifest| {
-            facts.apply(manifest);
-            manifest.first_segment = first_segment;
-            manifest.set_last_segment(last_segment, durable);
-            if let Some(run) = run {
-                add_run(manifest, &**run);
-            }
-            if let Some((number, _)) = state {
-                manifest.state = number;
-            }
-            manifest.next_run += u64::from(run.is_some() || state.is_some());
-        });
-        let Some((number, changes)) = state else { return installed };
-        let unused = match &installed {
-            Ok(()) => {
-                self.state_changes = changes;
-                before
-            }
-            // Either may be what a reopen finds.
-            Err(_) if !self.catalog.is_settled() => 0,
-            Err(_) => number,
-        };
-        if unused != 0 {
-            core.remove_file(&names::state(&core.dir, unused));
-        }
-        installed
     }
 
     /// Installs a changed manifest. Where it is not known which one a reopen would find, no later
@@ -380,6 +242,9 @@ impl Upkeep {
     ) -> Result<()> {
         if self.merging.as_ref().is_some_and(|m| m.inputs()[0].generation() == oldest.number) {
             self.merging = None;
+        }
+        if self.sealing.as_ref().is_some_and(|sealing| sealing.mem.generation == oldest.number) {
+            self.sealing = None;
         }
         let complete_since = self.incomplete_before(core, oldest.number, oldest.ticks, now);
         let longest = self.catalog.manifest.generations.iter().map(|g| g.ticks.micros).max();

@@ -8,17 +8,19 @@ use super::Upkeep;
 use crate::compaction::Refresh;
 use crate::error::{Error, Result};
 use crate::filter::WindowFilter;
+use crate::index::Table;
 use crate::store::budget::Sizes;
 use crate::store::core::Core;
 use crate::sync::{Arc, lock};
 use crate::time::Timestamp;
 
 impl Upkeep {
-    /// Drops a spare table of another size, and freezes an active one that is larger than it would be made
+    /// Drops spare tables of another size, and freezes an active one that is larger than it would be made
     /// now.
     pub(super) fn shrink_tables(&mut self, core: &Core, now: Timestamp) -> Result<bool> {
         let sizes = core.sizes();
-        let unused = lock(&core.spare).take_if(|spare| !sizes.is_of_size(spare));
+        let wrong = |spare: &mut Table| !sizes.is_of_size(spare);
+        let unused: Vec<_> = lock(&core.spares).extract_if(.., wrong).collect();
         drop(unused);
         let outsized = {
             let view = core.gate.enter();
@@ -43,14 +45,14 @@ impl Upkeep {
     pub(super) fn prepare_spare(&mut self, core: &Core) -> Result<bool> {
         let sizes = core.sizes();
         let used = core.gate.enter().active.ids() * 2 > sizes.table_limit();
-        if !used || lock(&core.spare).is_some() {
+        if !used || !lock(&core.spares).is_empty() {
             return Ok(false);
         }
         let table = sizes.new_table();
         let mut table = table.map_err(|e| Error::io("allocate a table of", &core.dir, e))?;
         // Touches every page, so that callers do not have to.
         table.clear();
-        *lock(&core.spare) = Some(table);
+        lock(&core.spares).push(table);
         Ok(true)
     }
 

@@ -16,8 +16,12 @@ pub(super) const TIDIED_A_SEALED: u64 = 6;
 
 impl Upkeep {
     /// Does some of what sealing has made due, before the next seal. Where callers never pause there is always
-    /// something to seal, and runs and dead bits would add up.
+    /// something to seal, and runs and dead bits would add up. A seal that was started comes first, for callers
+    /// may wait for it.
     pub(super) fn tidy_owed(&mut self, core: &Core) -> Result<bool> {
+        if self.sealing.is_some() {
+            return Ok(false);
+        }
         // It is given up if it fails: on a full disk it is the seal that frees room.
         let owed = std::mem::take(&mut self.owed);
         let did = owed > 0 && self.tidy_step(core)?;
@@ -54,11 +58,16 @@ impl Upkeep {
         let Some(refresh) = &mut self.refresh else {
             return Ok(false);
         };
-        let runs = core.gate.enter().runs.clone();
-        if refresh.step(&runs)? {
+        let (runs, frozen) = {
+            let view = core.gate.enter();
+            (view.runs.clone(), view.frozen.clone())
+        };
+        let behind = || frozen.iter().filter(|frozen| frozen.in_filter).map(|frozen| &frozen.mem);
+        if refresh.step(&runs, behind().map(|mem| &mem.table))? {
             let target = Arc::clone(refresh.target());
             self.refresh = None;
-            self.filter_ids = runs.iter().map(|run| run.records()).sum();
+            let sealed: u64 = runs.iter().map(|run| run.records()).sum();
+            self.filter_ids = sealed + behind().map(|mem| mem.ids() as u64).sum::<u64>();
             core.gate.update(|view| view.filter = target);
             tracing::debug!(ids = self.filter_ids, "refreshed the window filter");
         }
