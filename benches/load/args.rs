@@ -33,6 +33,8 @@ pub enum What {
     Recovery(Recovery),
     /// New ids and duplicates over a window that memory does not hold.
     Cold(Cold),
+    /// New ids from one thread and from two, with nothing in the background.
+    Threads(Threads),
     /// Fills a store and waits to be killed.
     #[command(hide = true)]
     Die(Die),
@@ -84,6 +86,32 @@ pub struct Cold {
     /// Reads runs by position and not through a mapping.
     #[arg(long)]
     pub positioned: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Threads {
+    /// How many ids are presented in a round.
+    #[arg(long, default_value_t = 4_000_000, value_parser = clap::value_parser!(u64).range(1..=1 << 28))]
+    pub ids: u64,
+
+    /// How often each number of threads is measured; the median counts.
+    #[arg(long, default_value_t = 5, value_parser = rounds)]
+    pub rounds: usize,
+
+    /// From how many threads. Rates are held against the first.
+    #[arg(long, value_delimiter = ',', default_value = "1,2", value_parser = rounds)]
+    pub threads: Vec<usize>,
+
+    /// How long `L` is measured before, in milliseconds.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub millis: u64,
+}
+
+fn rounds(given: &str) -> Result<usize, String> {
+    match given.parse() {
+        Ok(number @ 1..=64) => Ok(number),
+        _ => Err("a number from 1 to 64".to_owned()),
+    }
 }
 
 #[derive(Debug, clap::Args)]

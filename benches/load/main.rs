@@ -4,6 +4,7 @@
 //! cargo bench --bench load -- limits                                  # what this machine can do
 //! cargo bench --bench load -- sustained --ids 1000000000 --window 100000000
 //! cargo bench --bench load -- recovery --ids 100000000                # opening after a SIGKILL
+//! cargo bench --bench load -- threads                                 # one against two, nothing in the background
 //! cargo bench --bench load -- cold --ids 400000000                    # for a window larger than memory, see below
 //! ```
 //!
@@ -22,6 +23,7 @@ mod recovery;
 mod support;
 mod sustained;
 mod tail;
+mod threads;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -52,6 +54,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         What::Sustained(sustained) => sustained::run(args, sustained),
         What::Recovery(recovery) => recovery::run(args, recovery),
         What::Cold(cold) => cold::run(args, cold),
+        What::Threads(asked) => threads::run(args, asked),
         What::Die(die) => recovery::die(die),
     }
 }
@@ -63,6 +66,7 @@ fn quick() -> Result<(), Box<dyn Error>> {
         "sustained --ids 400000 --window 100000 --millis 5 --memory 33554432",
         "recovery --ids 100000 --memory 33554432",
         "cold --ids 100000 --memory 33554432",
+        "threads --ids 20000 --rounds 1 --millis 5 --memory 33554432",
     ] {
         run(&Args::parse_from(["load"].into_iter().chain(line.split(' '))))?;
     }

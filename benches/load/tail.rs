@@ -13,6 +13,11 @@ impl Tail {
         self.0.push(u32::try_from(took.as_nanos()).unwrap_or(u32::MAX));
     }
 
+    /// Adds the times of another.
+    pub fn append(&mut self, mut other: Tail) {
+        self.0.append(&mut other.0);
+    }
+
     /// Percentiles in microseconds.
     pub fn report(mut self) -> Value {
         self.0.sort_unstable();

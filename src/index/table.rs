@@ -23,12 +23,14 @@ use super::slot::{self, Layout, REACH};
 use crate::key::Fingerprint;
 use crate::mem::{Words, prefetch};
 use crate::planted::{Bug, pause, planted};
-use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 
 /// Slots of a bucket.
 pub(crate) const SLOTS: usize = 4;
 /// Words of a bucket.
 pub(crate) const BUCKET_WORDS: usize = 2 * SLOTS;
+
+type Bucket = [AtomicU64; BUCKET_WORDS];
 
 /// What an insertion found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,10 +104,10 @@ impl Table {
         let high = self.layout.high(fingerprint, tick);
         let home = self.layout.home(fingerprint);
         for away in 0..REACH {
-            let high = slot::displaced(high, away);
             let bucket = self.bucket(home + away);
-            for s in 0..SLOTS {
-                if let Some(decided) = contend(bucket, s, low, high) {
+            // What is neither empty nor ours never will be, so the first slot that counts is the first that is.
+            for s in first_open(bucket, low)..SLOTS {
+                if let Some(decided) = contend(bucket, s, low, slot::displaced(high, away)) {
                     return decided;
                 }
             }
@@ -121,7 +123,7 @@ impl Table {
         let home = self.layout.home(fingerprint);
         for away in 0..REACH {
             let bucket = self.bucket(home + away);
-            for s in 0..SLOTS {
+            for s in first_open(bucket, low)..SLOTS {
                 match bucket[s].load(Ordering::Relaxed) {
                     0 => return None,
                     found if found == low => {
@@ -187,8 +189,8 @@ impl Table {
     }
 
     #[inline]
-    fn bucket(&self, bucket: usize) -> &[crate::sync::AtomicU64] {
-        &self.words[bucket * BUCKET_WORDS..(bucket + 1) * BUCKET_WORDS]
+    fn bucket(&self, bucket: usize) -> &Bucket {
+        &self.words.as_chunks().0[bucket]
     }
 
     #[cold]
@@ -207,9 +209,20 @@ impl Table {
     }
 }
 
+/// The first slot whose low word is empty or `low`; [`SLOTS`] if there is none. How many slots are taken is what no
+/// processor foretells, so there is no branch on it.
+#[inline]
+fn first_open(bucket: &Bucket, low: u64) -> usize {
+    let open = (0..SLOTS).fold(1 << SLOTS, |open, s| {
+        let found = bucket[s].load(Ordering::Relaxed);
+        open | u32::from((found == 0) | (found == low)) << s
+    });
+    open.trailing_zeros() as usize
+}
+
 /// Steps 1 and 2 of the protocol at one slot; `None` if the slot is another fingerprint's.
 #[inline]
-fn contend(bucket: &[crate::sync::AtomicU64], s: usize, low: u64, high: u64) -> Option<Insert> {
+fn contend(bucket: &Bucket, s: usize, low: u64, high: u64) -> Option<Insert> {
     // Relaxed throughout for the low word: it publishes nothing, the high word decides.
     let mut found = bucket[s].load(Ordering::Relaxed);
     if found == 0 {
@@ -235,7 +248,7 @@ fn contend(bucket: &[crate::sync::AtomicU64], s: usize, low: u64, high: u64) -> 
 }
 
 /// What [`Bug::SlotStored`] does in place of a compare-and-swap from zero.
-fn look_then_store(word: &crate::sync::AtomicU64, high: u64) -> Result<u64, u64> {
+fn look_then_store(word: &AtomicU64, high: u64) -> Result<u64, u64> {
     let found = word.load(Ordering::Acquire);
     if found != 0 {
         return Err(found);

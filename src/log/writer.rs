@@ -67,6 +67,8 @@ struct State {
     /// When the oldest of what is written and not synced was written.
     dirty_since: Option<Instant>,
     leading: bool,
+    /// How many wait for a leader to be done: to wake nobody costs a call of the system as well.
+    waiting: usize,
     sync_wanted: bool,
     failed: Option<std::sync::Arc<str>>,
     stats: LogStats,
@@ -136,11 +138,7 @@ impl Log {
             }
             state.check()?;
             state.sync_wanted |= need == Need::Synced;
-            state = if state.leading {
-                self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner)
-            } else {
-                self.lead(state)
-            };
+            state = if state.leading { self.wait_for_leader(state) } else { self.lead(state) };
         }
     }
 
@@ -169,7 +167,7 @@ impl Log {
     pub(crate) fn let_go(&self) {
         let mut state = lock(&self.state);
         while state.leading {
-            state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+            state = self.wait_for_leader(state);
         }
         if state.failed.is_some() {
             self.cut_off(&state.dirty);
@@ -183,6 +181,13 @@ impl Log {
         lock(&self.state).stats
     }
 
+    fn wait_for_leader<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.waiting += 1;
+        state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.waiting -= 1;
+        state
+    }
+
     /// Writes what is staged and syncs if that is wanted, for everybody.
     fn lead<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         state.leading = true;
@@ -194,25 +199,26 @@ impl Log {
             upto: state.staged,
             sync,
         };
+        // Reading the clock costs more than staging a small frame.
+        let started = (sync || state.dirty_since.is_none()).then(Instant::now);
         drop(state);
-        let started = Instant::now();
         let outcome = work.run();
-        let took = started.elapsed();
         if outcome.is_err() {
             self.cut_off(&work.dirty);
         }
-        let state = self.finish(work, outcome, started, took);
-        self.changed.notify_all();
+        let state = self.finish(work, outcome, started);
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
         state
     }
 
-    /// Publishes what a leader did.
+    /// Publishes what a leader did that started then, if that is of interest.
     fn finish(
         &self,
         mut work: Work,
         outcome: Result<()>,
-        started: Instant,
-        took: Duration,
+        started: Option<Instant>,
     ) -> MutexGuard<'_, State> {
         let mut state = lock(&self.state);
         state.leading = false;
@@ -227,9 +233,9 @@ impl Log {
                 if work.sync {
                     self.synced.store(work.upto, Ordering::Release);
                     state.dirty_since = None;
-                    state.stats.note_sync(took);
+                    state.stats.note_sync(started.map_or(Duration::ZERO, |at| at.elapsed()));
                 } else if !work.dirty.is_empty() {
-                    state.dirty_since.get_or_insert(started);
+                    state.dirty_since = state.dirty_since.or(started);
                 }
                 state.dirty = mem::take(&mut work.dirty);
                 if state.failed.is_some() {

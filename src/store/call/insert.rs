@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::core::Core;
 use super::super::counters::Tally;
 use super::{AHEAD, Call, Moment, Moments, Room, Scratch};
+use crate::claim::Held;
 use crate::config::TimeSource;
 use crate::error::{Error, Result};
 use crate::format::frame::{FrameKind, call_len_max};
@@ -182,49 +183,14 @@ impl Core {
         verdicts: &mut [Verdict],
         tally: &mut Tally,
     ) {
-        let (mem, ticks) = (&*view.active, view.active.ticks);
-        let same = match call.moments {
-            Moments::Same(now) => Some(ticks.tick_of(now)),
-            Moments::Each(_) => None,
-        };
-        let ask = self.asks_claims(view);
-        let mono = self.monotonic_if(ask);
-        let mut let_in = scratch.let_in.iter().map(|&i| i as usize).peekable();
-        call.ids.iter().take(AHEAD).for_each(|&id| mem.table.prefetch(id));
-        for (i, &id) in call.ids.iter().enumerate() {
-            if let Some(&ahead) = call.ids.get(i + AHEAD) {
-                mem.table.prefetch(ahead);
-            }
-            if let_in.next_if_eq(&i).is_some() || verdicts[i] != Verdict::New {
-                continue;
-            }
-            let tick = same.unwrap_or_else(|| ticks.tick_of(call.moments.at(i).now));
-            let insert = || mem.table.insert(id, tick);
-            let inserted = match ask && !planted(Bug::ClaimsUnasked) {
-                false => insert(),
-                true => match self.claims.admit(id, mono, insert) {
-                    Ok(inserted) => inserted,
-                    Err(held) => {
-                        tally.in_flight += 1;
-                        verdicts[i] = held.into();
-                        continue;
-                    }
-                },
-            };
-            match inserted {
-                Insert::Inserted => {
-                    scratch.frame.push(id);
-                    if same.is_none() {
-                        scratch.ticks.push(tick);
-                    }
-                }
-                Insert::Present { .. }
-                    if planted(Bug::BatchCheckedFirst) && call.ids[..i].contains(&id) => {}
-                Insert::Present { tick } => {
-                    tally.rests_on_log = true;
-                    verdicts[i] = Verdict::Duplicate { first_seen: ticks.start_of(tick) };
-                }
-            }
+        let table = &view.active.table;
+        if self.asks_claims(view) && !planted(Bug::ClaimsUnasked) {
+            let mono = self.monotonic_if(true);
+            let insert = |id, tick| self.claims.admit(id, mono, || table.insert(id, tick));
+            insert_each(view, call, scratch, verdicts, tally, insert);
+        } else {
+            let insert = |id, tick| Ok(table.insert(id, tick));
+            insert_each(view, call, scratch, verdicts, tally, insert);
         }
     }
 
@@ -249,5 +215,55 @@ impl Core {
             scratch.frame.seal(FrameKind::TimedIds, now, tick, &scratch.ticks);
         }
         Some(self.log.stage(segment, &mut scratch.frame))
+    }
+}
+
+/// Inserts the ids that nothing knows yet by `insert`, in order, but for those that the set of forgotten ids let in.
+fn insert_each(
+    view: &View,
+    call: Call<'_>,
+    scratch: &mut Scratch,
+    verdicts: &mut [Verdict],
+    tally: &mut Tally,
+    insert: impl Fn(Fingerprint, u8) -> std::result::Result<Insert, Held>,
+) {
+    let (table, ticks) = (&view.active.table, view.active.ticks);
+    let Scratch { frame, ticks: each, let_in, .. } = scratch;
+    let same = match call.moments {
+        Moments::Same(now) => Some(ticks.tick_of(now)),
+        Moments::Each(_) => None,
+    };
+    call.ids.iter().take(AHEAD).for_each(|&id| table.prefetch(id));
+    let mut from = 0;
+    for to in let_in.iter().map(|&i| i as usize).chain([call.ids.len()]) {
+        for i in from..to {
+            let id = call.ids[i];
+            if let Some(&ahead) = call.ids.get(i + AHEAD) {
+                table.prefetch(ahead);
+            }
+            if verdicts[i] != Verdict::New {
+                continue;
+            }
+            let tick = same.unwrap_or_else(|| ticks.tick_of(call.moments.at(i).now));
+            match insert(id, tick) {
+                Ok(Insert::Inserted) => {
+                    frame.push(id);
+                    if same.is_none() {
+                        each.push(tick);
+                    }
+                }
+                Ok(Insert::Present { .. })
+                    if planted(Bug::BatchCheckedFirst) && call.ids[..i].contains(&id) => {}
+                Ok(Insert::Present { tick }) => {
+                    tally.rests_on_log = true;
+                    verdicts[i] = Verdict::Duplicate { first_seen: ticks.start_of(tick) };
+                }
+                Err(held) => {
+                    tally.in_flight += 1;
+                    verdicts[i] = held.into();
+                }
+            }
+        }
+        from = to + 1;
     }
 }
