@@ -11,5 +11,6 @@ pub(crate) mod line_rate;
 pub(crate) mod machine;
 pub(crate) mod setting;
 pub(crate) mod tagged;
+pub(crate) mod window;
 
 pub(crate) use ahead::{AHEAD, BATCH, rolling};
