@@ -16,11 +16,12 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use firstseen::{Durability, Store, Verdict};
+use firstseen::{Durability, Store};
 
+use support::feed;
 use support::ids::{Id, id};
 use support::keys::Random;
-use support::line_rate::LineRate;
+use support::setting;
 
 /// One row of the table.
 struct Row {
@@ -30,19 +31,10 @@ struct Row {
 }
 
 fn main() {
-    let quick = std::env::args().any(|arg| arg == "--test");
-    let ids = match std::env::var("FIRSTSEEN_BENCH_IDS") {
-        Ok(ids) => ids.parse().expect("FIRSTSEEN_BENCH_IDS is a number"),
-        Err(_) if quick => 100_000,
-        Err(_) => 10_000_000,
-    };
-    let dir =
-        std::env::var_os("FIRSTSEEN_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let time = if quick { Duration::from_millis(5) } else { Duration::from_secs(2) };
-    let line_ns = LineRate::new(if quick { 1 << 20 } else { 512 << 20 }).grouped_ns(time);
-    println!("L = {:.1} M lines/s ({line_ns:.1} ns a line)\n", 1e3 / line_ns);
+    let ids = setting::ids(10_000_000, 100_000);
+    let line_ns = setting::print_line_rate();
     println!("| what | M ids/s | ns an id | of L |\n|---|---|---|---|");
-    for row in run(&dir, ids) {
+    for row in run(&setting::dir(), ids) {
         let ns = row.took.as_nanos() as f64 / row.ids as f64;
         println!("| {} | {:.2} | {ns:.1} | {:.3} |", row.what, 1e3 / ns, line_ns / ns);
     }
@@ -115,7 +107,7 @@ fn feed(store: &Store, batch: usize, ids: impl Iterator<Item = Id>) -> u64 {
         chunk.clear();
         chunk.extend(ids.by_ref().take(batch));
         store.check_and_insert_into(&chunk, &mut verdicts).expect("the call succeeds");
-        new += verdicts.iter().filter(|verdict| **verdict == Verdict::New).count() as u64;
+        new += feed::new(&verdicts);
     }
     new
 }

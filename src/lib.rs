@@ -294,6 +294,8 @@ pub use verdict::{InFlight, Verdict};
 #[doc(hidden)]
 pub mod internals {
     pub use crate::filter::{Image, RangeBuilder, Reader, WindowFilter, params as filter_params};
+    pub use crate::index::harness as index;
+    pub use crate::log::harness as log;
     pub use crate::mem::{Words, prefetch};
     pub use crate::run::harness as run;
     pub use crate::sys::{File, Region};

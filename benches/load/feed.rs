@@ -3,21 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use firstseen::{Builder, Store, Verdict};
+use firstseen::{Builder, Store};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args::Args;
+pub use crate::support::feed::new;
 use crate::support::ids::{Id, id};
 
 /// The ids from `first` on, into `batch`.
 pub fn fill(batch: &mut Vec<Id>, ids: impl Iterator<Item = u64>) {
     batch.clear();
     batch.extend(ids.map(id));
-}
-
-/// How many of the verdicts are new.
-pub fn new(verdicts: &[Verdict]) -> u64 {
-    verdicts.iter().filter(|verdict| verdict.is_new()).count() as u64
 }
 
 /// A folder for one store, gone when it is dropped.

@@ -18,6 +18,8 @@ mod drain;
 mod slot;
 mod table;
 
+#[cfg(feature = "testing")]
+pub mod harness;
 #[cfg(all(test, loom))]
 mod loom_tests;
 

@@ -27,6 +27,8 @@ mod secure;
 mod segment;
 mod writer;
 
+#[cfg(feature = "testing")]
+pub mod harness;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
