@@ -11,6 +11,7 @@ use crate::command::CommandArgs;
 use crate::peer::Entry;
 use crate::peers;
 use crate::plan::{self, BATCHES, Level, Part, ROUNDS, THREADS};
+use crate::plot::PlotArgs;
 
 /// Measures firstseen beside what people use for the same job.
 #[derive(Debug, Parser)]
@@ -21,6 +22,8 @@ pub(crate) enum Cli {
     Full(PeersArgs),
     /// `firstseen dedup` beside `sort -u`, `awk`, runiq and huniq.
     Command(CommandArgs),
+    /// Draws what was measured.
+    Plot(PlotArgs),
     /// Prints the tables of what was measured.
     Tables(TablesArgs),
 }

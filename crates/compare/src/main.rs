@@ -18,6 +18,7 @@ mod path;
 mod peer;
 mod peers;
 mod plan;
+mod plot;
 mod records;
 mod rounds;
 mod session;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Cli::Quick(args) => compare::measure(&args, Level::Quick),
         Cli::Full(args) => compare::measure(&args, Level::Full),
         Cli::Command(args) => command::measure(&args),
+        Cli::Plot(args) => plot::draw(&args.measurements, &args.out),
         Cli::Tables(args) => tables::print(&args.measurements),
     };
     match done {

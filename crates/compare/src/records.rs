@@ -72,6 +72,12 @@ impl Record {
         count.ok_or_else(|| self.wrong(&format!("`{key}` is no count")).into())
     }
 
+    pub(crate) fn numbers(&self, key: &str) -> Result<Vec<f64>> {
+        let list =
+            self.fields[key].as_array().and_then(|list| list.iter().map(Value::as_f64).collect());
+        list.ok_or_else(|| self.wrong(&format!("`{key}` is no list of numbers")).into())
+    }
+
     /// What is wrong, and where.
     pub(crate) fn wrong(&self, what: &str) -> String {
         format!("{}: {what}", self.place)
