@@ -12,6 +12,7 @@ use crate::peer::Entry;
 use crate::peers;
 use crate::plan::{self, BATCHES, Level, Part, ROUNDS, THREADS};
 use crate::plot::PlotArgs;
+use crate::report::ReportArgs;
 
 /// Measures firstseen beside what people use for the same job.
 #[derive(Debug, Parser)]
@@ -22,6 +23,8 @@ pub(crate) enum Cli {
     Full(PeersArgs),
     /// `firstseen dedup` beside `sort -u`, `awk`, runiq and huniq.
     Command(CommandArgs),
+    /// Everything that BENCHMARKS.md tells of a machine, and the plots of it.
+    Report(ReportArgs),
     /// Draws what was measured.
     Plot(PlotArgs),
     /// Prints the tables of what was measured.
@@ -102,6 +105,6 @@ pub(crate) struct TablesArgs {
     pub(crate) measurements: PathBuf,
 }
 
-fn names() -> PossibleValuesParser {
+pub(crate) fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(peers::all().iter().map(|entry| entry.name))
 }

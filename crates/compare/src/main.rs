@@ -20,6 +20,7 @@ mod peers;
 mod plan;
 mod plot;
 mod records;
+mod report;
 mod rounds;
 mod session;
 mod stopwatch;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Cli::Quick(args) => compare::measure(&args, Level::Quick),
         Cli::Full(args) => compare::measure(&args, Level::Full),
         Cli::Command(args) => command::measure(&args),
+        Cli::Report(args) => report::make(&args),
         Cli::Plot(args) => plot::draw(&args.measurements, &args.out),
         Cli::Tables(args) => tables::print(&args.measurements),
     };

@@ -73,6 +73,13 @@ impl Part {
 }
 
 impl Level {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Level::Quick => "quick",
+            Level::Full => "full",
+        }
+    }
+
     /// How many ids a window holds while batches and threads vary.
     pub(crate) fn ids(self) -> usize {
         match self {
