@@ -10,44 +10,53 @@ use clap::{Args, Parser};
 use crate::command::CommandArgs;
 use crate::peer::Entry;
 use crate::peers;
-use crate::plan::{self, Level, Scenario};
+use crate::plan::{self, BATCHES, Level, Part, ROUNDS, THREADS};
+use crate::plot::PlotArgs;
+use crate::report::ReportArgs;
 
 /// Measures firstseen beside what people use for the same job.
 #[derive(Debug, Parser)]
 pub(crate) enum Cli {
-    /// Windows of up to 200,000 ids: a few minutes.
+    /// The peers in windows of up to 200,000 ids: a few minutes.
     Quick(PeersArgs),
-    /// Windows of up to 5 million ids: an hour or two.
+    /// The peers in windows of up to 100 million ids: hours.
     Full(PeersArgs),
     /// `firstseen dedup` beside `sort -u`, `awk`, runiq and huniq.
     Command(CommandArgs),
+    /// Everything that BENCHMARKS.md tells of a machine, and the plots of it.
+    Report(ReportArgs),
+    /// Draws what was measured.
+    Plot(PlotArgs),
+    /// Prints the tables of what was measured.
+    Tables(TablesArgs),
 }
 
-/// What is measured of the peers.
+/// What is measured of the peers. Without a choice of ids, batches or threads it is the level's plan.
 #[derive(Debug, Args)]
 pub(crate) struct PeersArgs {
     /// One line of JSON a measurement, instead of tables.
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Ids in the window; small batches get a half of it, single ids an eighth. Default: the level's.
+    /// Ids in the window; small batches get a half of it, single ids an eighth.
     #[arg(long, value_name = "N")]
     ids: Option<NonZeroUsize>,
 
-    /// How often every peer is measured; the median counts.
-    #[arg(long, value_name = "N", default_value = "3")]
-    pub(crate) rounds: NonZeroUsize,
+    /// How often every peer is measured; the median counts. Default: 3, but 1 in windows of 10 million
+    /// ids and more of the level `full`.
+    #[arg(long, value_name = "N")]
+    rounds: Option<NonZeroUsize>,
 
     /// Only these peers. The tables compare with the first that is left.
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names())]
     peers: Vec<String>,
 
-    /// Batch sizes.
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,16,1024")]
+    /// Batch sizes: 1,16,1024 if nothing else is asked for.
+    #[arg(long, value_name = "N", value_delimiter = ',')]
     batches: Vec<NonZeroUsize>,
 
-    /// From how many threads.
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,2")]
+    /// From how many threads: 1,2 if nothing else is asked for.
+    #[arg(long, value_name = "N", value_delimiter = ',')]
     threads: Vec<NonZeroUsize>,
 
     /// Where the folders of the peers are made. Default: the system's temporary folder.
@@ -62,9 +71,17 @@ impl PeersArgs {
         peers::all().into_iter().filter(asked).collect()
     }
 
-    pub(crate) fn scenarios(&self, level: Level) -> Vec<Scenario> {
-        let ids = self.ids.map_or_else(|| level.ids(), NonZeroUsize::get);
-        plan::scenarios(ids, &self.batches, &self.threads)
+    pub(crate) fn parts(&self, level: Level) -> Vec<Part> {
+        let mut parts = level.parts();
+        if self.ids.is_some() || !self.batches.is_empty() || !self.threads.is_empty() {
+            let ids = self.ids.map_or_else(|| level.ids(), NonZeroUsize::get);
+            let (batches, threads) = (or(&self.batches, &BATCHES), or(&self.threads, &THREADS));
+            parts = plan::matrix(ids, &batches, &threads, ROUNDS);
+        }
+        if let Some(rounds) = self.rounds {
+            parts.iter_mut().for_each(|part| part.rounds = rounds.get());
+        }
+        parts
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
@@ -72,6 +89,22 @@ impl PeersArgs {
     }
 }
 
-fn names() -> PossibleValuesParser {
+/// What was asked for, or what is measured without.
+fn or(asked: &[NonZeroUsize], else_these: &[usize]) -> Vec<usize> {
+    match asked {
+        [] => else_these.to_vec(),
+        asked => asked.iter().map(|n| n.get()).collect(),
+    }
+}
+
+/// What there are tables of.
+#[derive(Debug, Args)]
+pub(crate) struct TablesArgs {
+    /// The folder with `peers.jsonl` and `command.jsonl`, as far as they are there.
+    #[arg(value_name = "DIR")]
+    pub(crate) measurements: PathBuf,
+}
+
+pub(crate) fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(peers::all().iter().map(|entry| entry.name))
 }

@@ -49,7 +49,7 @@ impl Opened {
 }
 
 /// What an acknowledged id survives, in the words of firstseen's own durability.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Durability {
     /// Nothing: it is in memory only.
     MemoryOnly,
@@ -68,6 +68,14 @@ pub(crate) enum Durability {
 const SYNCED_BATCH: usize = 256;
 
 impl Durability {
+    pub(crate) const ALL: [Durability; 5] = [
+        Durability::MemoryOnly,
+        Durability::Delayed,
+        Durability::Buffered,
+        Durability::Interval,
+        Durability::Sync,
+    ];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Durability::MemoryOnly => "memory only",

@@ -1,26 +1,37 @@
 //! How much is measured: which windows, in which batches, from how many threads.
 
-use std::num::NonZeroUsize;
+use clap::ValueEnum;
 
 /// A size of the whole comparison.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Level {
     Quick,
     Full,
 }
 
-impl Level {
-    /// How many ids the largest window holds.
-    pub(crate) fn ids(self) -> usize {
-        match self {
-            Level::Quick => 200_000,
-            Level::Full => 5_000_000,
-        }
-    }
-}
+/// Batch sizes and threads of which every pair is measured.
+pub(crate) const BATCHES: [usize; 3] = [1, 16, 1024];
+pub(crate) const THREADS: [usize; 2] = [1, 2];
 
-/// One setting in which all peers are measured.
-#[derive(Clone, Copy)]
+/// How often every peer is measured, but in the largest windows of `full`.
+pub(crate) const ROUNDS: usize = 3;
+
+/// Who is measured in the largest windows, where the others would take hours: firstseen, the fastest
+/// stores on disk, and the sets in memory.
+const FAST: &[&str] = &[
+    "firstseen",
+    "rocksdb-fifo",
+    "fjall",
+    "lmdb",
+    "mutex-hashset",
+    "hashbrown",
+    "dashmap",
+    "scc",
+    "papaya",
+];
+
+/// One setting in which peers are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scenario {
     /// Ids in the window.
     pub(crate) window: usize,
@@ -28,19 +39,83 @@ pub(crate) struct Scenario {
     pub(crate) threads: usize,
 }
 
-/// Every batch size from every number of threads.
-pub(crate) fn scenarios(
-    ids: usize,
-    batches: &[NonZeroUsize],
-    threads: &[NonZeroUsize],
-) -> Vec<Scenario> {
-    let mut scenarios = Vec::new();
-    for threads in threads.iter().map(|threads| threads.get()) {
-        for batch in batches.iter().map(|batch| batch.get()) {
-            scenarios.push(Scenario { window: window(ids, batch), batch, threads });
+impl Scenario {
+    /// Its threads, in words.
+    pub(crate) fn callers(self) -> String {
+        match self.threads {
+            1 => "one thread".to_owned(),
+            threads => format!("{threads} threads"),
         }
     }
-    scenarios
+}
+
+/// A scenario, how it is asked for, how often and of whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Of which small batches get a part only.
+    pub(crate) ids: usize,
+    pub(crate) batch: usize,
+    pub(crate) threads: usize,
+    pub(crate) rounds: usize,
+    /// All, if there is no list.
+    pub(crate) peers: Option<&'static [&'static str]>,
+}
+
+impl Part {
+    pub(crate) fn scenario(&self) -> Scenario {
+        let Part { ids, batch, threads, .. } = *self;
+        Scenario { window: window(ids, batch), batch, threads }
+    }
+
+    pub(crate) fn takes(&self, peer: &str) -> bool {
+        self.peers.is_none_or(|peers| peers.contains(&peer))
+    }
+}
+
+impl Level {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Level::Quick => "quick",
+            Level::Full => "full",
+        }
+    }
+
+    /// How many ids a window holds while batches and threads vary.
+    pub(crate) fn ids(self) -> usize {
+        match self {
+            Level::Quick => 200_000,
+            Level::Full => 1_000_000,
+        }
+    }
+
+    /// Every batch size from every number of threads, and other windows in large batches of one
+    /// thread.
+    pub(crate) fn parts(self) -> Vec<Part> {
+        let mut parts = matrix(self.ids(), &BATCHES, &THREADS, ROUNDS);
+        let wide = |ids, rounds, peers| Part { ids, batch: 1024, threads: 1, rounds, peers };
+        match self {
+            Level::Quick => {
+                parts.extend([10_000, 50_000].map(|ids| wide(ids, ROUNDS, None)));
+            }
+            Level::Full => {
+                parts.extend([10_000, 100_000].map(|ids| wide(ids, ROUNDS, None)));
+                parts.push(wide(10_000_000, 1, None));
+                parts.push(wide(100_000_000, 1, Some(FAST)));
+            }
+        }
+        parts
+    }
+}
+
+/// Every batch size from every number of threads.
+pub(crate) fn matrix(ids: usize, batches: &[usize], threads: &[usize], rounds: usize) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for &threads in threads {
+        for &batch in batches {
+            parts.push(Part { ids, batch, threads, rounds, peers: None });
+        }
+    }
+    parts
 }
 
 /// Small batches are slow, and their rates depend less on the window: they get a smaller one.

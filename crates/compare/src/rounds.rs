@@ -6,55 +6,43 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::figures::{Figures, median};
+use crate::outcome::{Measurement, Outcome};
 use crate::peer::{Entry, Result};
 use crate::plan::Scenario;
 use crate::session;
-use crate::workload::{Load, Workload};
+use crate::workload::Load;
 use crate::yardstick::LineRate;
 
 /// How long the line rate is measured at the beginning of a round.
 const LINE_TIME: Duration = Duration::from_millis(200);
 
-/// One peer at one workload of a scenario: medians.
-pub(crate) struct Measurement<'a> {
-    pub(crate) entry: &'a Entry,
-    pub(crate) workload: Workload,
-    pub(crate) figures: Figures,
-}
-
-/// What all peers did in one scenario.
-pub(crate) struct Outcome<'a> {
-    pub(crate) scenario: Scenario,
-    /// `L`: the median of the rounds.
-    pub(crate) lines_per_s: f64,
-    /// By peer, then by workload. A peer that does not take the scenario's threads or batches is
-    /// missing.
-    pub(crate) measurements: Vec<Measurement<'a>>,
-}
-
 /// What stays the same from scenario to scenario.
 pub(crate) struct Rounds<'a> {
-    pub(crate) peers: &'a [Entry],
-    pub(crate) rounds: usize,
     /// Where the folders of the peers are made.
     pub(crate) dir: &'a Path,
     pub(crate) line_rate: LineRate,
     pub(crate) progress: ProgressBar,
 }
 
-impl<'a> Rounds<'a> {
-    pub(crate) fn run(&self, scenario: Scenario) -> Result<Outcome<'a>> {
+impl Rounds<'_> {
+    /// All peers, so many times.
+    pub(crate) fn run(
+        &self,
+        scenario: Scenario,
+        peers: &[&Entry],
+        rounds: usize,
+    ) -> Result<Outcome> {
         let loads = Load::all(scenario.window);
         let mut lines = Vec::new();
         // For each peer and each load, what the rounds gave.
-        let mut samples = vec![vec![Vec::new(); loads.len()]; self.peers.len()];
-        for round in 0..self.rounds {
+        let mut samples = vec![vec![Vec::new(); loads.len()]; peers.len()];
+        for round in 0..rounds {
             let line_ns = self.line_rate.grouped_ns(LINE_TIME);
             lines.push(line_ns);
-            for turn in 0..self.peers.len() {
+            for turn in 0..peers.len() {
                 // Each round begins with another peer, so that not all always follow the same one.
-                let at = (round + turn) % self.peers.len();
-                let entry = &self.peers[at];
+                let at = (round + turn) % peers.len();
+                let entry = peers[at];
                 self.progress.set_message(entry.name);
                 let figures = if entry.takes(scenario.batch) {
                     one(entry, scenario, &loads, self.dir, line_ns)?
@@ -68,14 +56,18 @@ impl<'a> Rounds<'a> {
             }
         }
         let mut measurements = Vec::new();
-        for (entry, samples) in self.peers.iter().zip(&samples) {
+        for (entry, samples) in peers.iter().zip(&samples) {
             for (load, samples) in loads.iter().zip(samples).filter(|(_, s)| !s.is_empty()) {
-                let figures = Figures::median(samples);
-                measurements.push(Measurement { entry, workload: load.workload, figures });
+                measurements.push(Measurement {
+                    peer: entry.name.to_owned(),
+                    durability: entry.durability,
+                    workload: load.workload,
+                    figures: Figures::median(samples),
+                });
             }
         }
-        let lines_per_s = 1e9 / median(lines.into_iter());
-        Ok(Outcome { scenario, lines_per_s, measurements })
+        let lines_per_s = (1e9 / median(lines.into_iter())).round();
+        Ok(Outcome { scenario, rounds, lines_per_s, measurements })
     }
 }
 

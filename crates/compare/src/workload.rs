@@ -6,7 +6,7 @@ use crate::yardstick::Random;
 /// The workloads, in the order in which one opened peer gets them.
 pub(crate) const ALL: [Workload; 3] = [Workload::New, Workload::Duplicate, Workload::Half];
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workload {
     /// Ids that nobody has seen fill the window.
     New,

@@ -2,6 +2,7 @@
 
 mod args;
 mod input;
+mod outcome;
 mod report;
 mod run;
 mod tools;
@@ -16,22 +17,14 @@ use indicatif::ProgressBar;
 
 pub(crate) use args::CommandArgs;
 use input::Input;
+use outcome::{Measurement, Outcome};
+pub(crate) use report::{read, table};
 use run::Run;
 use tools::Tool;
 
-use crate::figures::median;
+use crate::figures::{median, rounded};
 use crate::peer::Result;
 use crate::rounds;
-
-/// What one tool took: the medians of the rounds.
-struct Measurement<'a> {
-    tool: &'a Tool,
-    wall_s: f64,
-    user_s: f64,
-    system_s: f64,
-    /// The most memory that was resident at once.
-    peak_bytes: f64,
-}
 
 /// Makes the lines, has every tool go through them in turns, and reports.
 pub(crate) fn measure(args: &CommandArgs) -> Result<()> {
@@ -47,22 +40,28 @@ pub(crate) fn measure(args: &CommandArgs) -> Result<()> {
     progress.inc(1);
     let measurements = in_turns(&tools, &input, folder.path(), rounds, &progress)?;
     progress.finish_and_clear();
+    let outcome = Outcome {
+        lines: input.lines,
+        distinct: input.distinct(),
+        duplicates: input.duplicates.into(),
+        measurements,
+    };
     let mut out = io::stdout().lock();
     if args.json {
-        report::json_lines(&input, &measurements, &mut out)?;
+        report::json_lines(&outcome, &mut out)?;
     } else {
-        report::table(&input, &measurements, &mut out)?;
+        report::table(&outcome, &mut out)?;
     }
     Ok(())
 }
 
-fn in_turns<'a>(
-    tools: &'a [Tool],
+fn in_turns(
+    tools: &[Tool],
     input: &Input,
     folder: &Path,
     rounds: usize,
     progress: &ProgressBar,
-) -> Result<Vec<Measurement<'a>>> {
+) -> Result<Vec<Measurement>> {
     let mut runs: Vec<Vec<Run>> = tools.iter().map(|_| Vec::new()).collect();
     for round in 0..rounds {
         for turn in 0..tools.len() {
@@ -78,11 +77,12 @@ fn in_turns<'a>(
     let measured = tools.iter().zip(&runs).map(|(tool, runs)| {
         let of = |figure: fn(&Run) -> f64| median(runs.iter().map(figure));
         Measurement {
-            tool,
-            wall_s: of(|run| run.wall.as_secs_f64()),
-            user_s: of(|run| run.user.as_secs_f64()),
-            system_s: of(|run| run.system.as_secs_f64()),
-            peak_bytes: of(|run| run.peak_bytes as f64),
+            peer: tool.name().to_owned(),
+            durability: tool.durability().to_owned(),
+            ns_per_line: rounded(of(|run| run.wall.as_secs_f64()) * 1e9 / input.lines as f64, 2),
+            user_s: rounded(of(|run| run.user.as_secs_f64()), 3),
+            system_s: rounded(of(|run| run.system.as_secs_f64()), 3),
+            peak_bytes: of(|run| run.peak_bytes as f64) as usize,
         }
     });
     Ok(measured.collect())

@@ -11,8 +11,7 @@ use crate::{peers, plan, session};
 const IDS: usize = 2_000;
 
 fn scenarios(batches: &[usize], threads: &[usize]) -> Vec<Scenario> {
-    let numbers = |list: &[usize]| list.iter().map(|&n| n.try_into().unwrap()).collect::<Vec<_>>();
-    plan::scenarios(IDS, &numbers(batches), &numbers(threads))
+    plan::matrix(IDS, batches, threads, 1).iter().map(|part| part.scenario()).collect()
 }
 
 fn each(test: impl Fn(&Entry)) {
