@@ -25,7 +25,7 @@ use support::keys::Random;
 use support::setting;
 
 /// How many ids ahead a line is asked for, as in `store/call`.
-const AHEAD: usize = 48;
+const AHEAD: usize = 20;
 /// What is inserted is made by this seed, and by those that follow in other threads.
 const PRESENT: u64 = 1;
 const ABSENT: u64 = 1_000;

@@ -236,12 +236,12 @@ fn insert_each(
     call.ids.iter().take(AHEAD).for_each(|&id| table.prefetch(id));
     let mut from = 0;
     for to in let_in.iter().map(|&i| i as usize).chain([call.ids.len()]) {
-        for i in from..to {
+        for (i, verdict) in verdicts.iter_mut().enumerate().take(to).skip(from) {
             let id = call.ids[i];
             if let Some(&ahead) = call.ids.get(i + AHEAD) {
                 table.prefetch(ahead);
             }
-            if verdicts[i] != Verdict::New {
+            if *verdict != Verdict::New {
                 continue;
             }
             let tick = same.unwrap_or_else(|| ticks.tick_of(call.moments.at(i).now));
@@ -256,11 +256,11 @@ fn insert_each(
                     if planted(Bug::BatchCheckedFirst) && call.ids[..i].contains(&id) => {}
                 Ok(Insert::Present { tick }) => {
                     tally.rests_on_log = true;
-                    verdicts[i] = Verdict::Duplicate { first_seen: ticks.start_of(tick) };
+                    *verdict = Verdict::Duplicate { first_seen: ticks.start_of(tick) };
                 }
                 Err(held) => {
                     tally.in_flight += 1;
-                    verdicts[i] = held.into();
+                    *verdict = held.into();
                 }
             }
         }
