@@ -8,9 +8,9 @@ use crate::planted::{Bug, planted};
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 use crate::sys::File;
 
-/// Room is set aside in steps that double from the first to the second of these.
+/// Room is set aside in steps that double from the first to the second of these. A call waits for a step.
 const STEP_MIN: u64 = 1 << 20;
-const STEP_MAX: u64 = 64 << 20;
+const STEP_MAX: u64 = 4 << 20;
 
 /// A segment that frames can be appended to.
 ///
@@ -106,6 +106,11 @@ impl Segment {
             let made = self.file.allocate(*allocated, step);
             made.map_err(|e| Error::io("set room aside in", &self.path, e))?;
         }
+        // Segments of small stores stay in their first step.
+        if *allocated > 0 {
+            let filled = self.file.fill(*allocated, step);
+            filled.map_err(|e| Error::io("set room aside in", &self.path, e))?;
+        }
         *allocated += step;
         self.free.fetch_add(step, Ordering::Relaxed);
         Ok(())
@@ -120,5 +125,36 @@ impl Segment {
     /// The header, for a segment that follows one of which this is known.
     pub(super) fn header(&self, previous: Previous) -> SegmentHeader {
         SegmentHeader { previous, ..self.header }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::io::ErrorKind;
+    use std::path::Path;
+
+    use super::*;
+    use crate::sys::Storage;
+    use crate::testing::MemoryDisk;
+    use crate::time::{Ticks, Timestamp};
+
+    #[test]
+    fn room_is_there_only_once_all_of_it_could_be_made() {
+        let (disk, path) = (MemoryDisk::new(), Path::new("/s/1.log"));
+        disk.create_dir(Path::new("/s")).unwrap();
+        let ticks = Ticks { base: Timestamp::MIN, micros: 1 };
+        let previous = Previous::default();
+        let header = SegmentHeader { store: [1; 16], number: 1, generation: 1, ticks, previous };
+        let segment = Segment::new(disk.create(path).unwrap(), path.into(), header).unwrap();
+        assert!(segment.reserve(STEP_MIN) && !segment.reserve(1));
+        // Setting it aside and filling it are a step each.
+        for failing in 0..2 {
+            disk.fail_at(disk.ops() + failing, ErrorKind::StorageFull);
+            assert!(matches!(segment.extend(1), Err(Error::DiskFull { .. })), "step {failing}");
+            assert!(!segment.reserve(1) && segment.allocated() == STEP_MIN);
+        }
+        segment.extend(2 * STEP_MAX).unwrap();
+        assert!(segment.reserve(2 * STEP_MAX) && !segment.reserve(1));
+        assert_eq!(segment.allocated(), STEP_MIN + 2 * STEP_MAX);
     }
 }

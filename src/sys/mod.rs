@@ -108,6 +108,14 @@ pub trait File: Send + Sync + fmt::Debug {
     /// zeros where it is shorter. Where the system cannot promise room the file is only extended.
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()>;
 
+    /// Has the pages of `len` bytes from `offset` ready to be written to. They have room, and were never
+    /// written. What is written there then takes the place of zeros, and a sync of it has no more to note than the
+    /// bytes. Whoever gains nothing by that does nothing.
+    fn fill(&self, offset: u64, len: u64) -> io::Result<()> {
+        let _ = (offset, len);
+        Ok(())
+    }
+
     /// Cuts or extends the file to `len` bytes.
     fn truncate(&self, len: u64) -> io::Result<()>;
 

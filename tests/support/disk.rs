@@ -179,6 +179,10 @@ impl File for HookedFile {
         self.file.allocate(offset, len)
     }
 
+    fn fill(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.file.fill(offset, len)
+    }
+
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.file.truncate(len)
     }

@@ -14,7 +14,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::{File, Lock, Region, Storage, mmap};
+use super::{File, Lock, Region, Storage, mmap, write_all_at};
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -25,6 +25,9 @@ mod system;
 
 /// Longest content of a lock file that is looked at; a process id has at most ten digits.
 const HOLDER_BYTES_MAX: u64 = 16;
+
+/// So many are written at a time: large writes get large pages in the system's cache.
+static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
 
 /// The file systems of this machine.
 #[derive(Debug, Default, Clone, Copy)]
@@ -168,6 +171,17 @@ impl File for DiskFile {
             }
             other => other,
         }
+    }
+
+    fn fill(&self, offset: u64, len: u64) -> io::Result<()> {
+        let end = offset.checked_add(len).ok_or(io::ErrorKind::InvalidInput)?;
+        let mut at = offset;
+        while at < end {
+            let zeros = &ZEROS[..ZEROS.len().min(usize::try_from(end - at).unwrap_or(usize::MAX))];
+            write_all_at(self, zeros, at)?;
+            at += zeros.len() as u64;
+        }
+        Ok(())
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {

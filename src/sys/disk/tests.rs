@@ -53,6 +53,20 @@ fn allocate_extends_with_zeros_and_keeps_what_is_there() {
 }
 
 #[test]
+fn filling_leaves_zeros_there_and_nothing_else_changed() {
+    let (dir, disk) = scratch();
+    let file = disk.create(&dir.path().join("filled")).unwrap();
+    file.write_at(b"before", 0).unwrap();
+    file.allocate(0, 700_000).unwrap();
+    file.fill(6, 600_000).unwrap();
+    assert_eq!(file.len().unwrap(), 700_000);
+    let mut bytes = vec![1; 700_000];
+    read_exact_at(&*file, &mut bytes, 0).unwrap();
+    assert_eq!(&bytes[..6], b"before");
+    assert!(bytes[6..].iter().all(|&byte| byte == 0));
+}
+
+#[test]
 fn rename_replaces_and_list_names_everything() {
     let (dir, disk) = scratch();
     let sub = dir.path().join("x/y");
