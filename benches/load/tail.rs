@@ -18,6 +18,11 @@ impl Tail {
         self.0.append(&mut other.0);
     }
 
+    /// All of them together.
+    pub fn total(&self) -> Duration {
+        self.0.iter().map(|&ns| Duration::from_nanos(u64::from(ns))).sum()
+    }
+
     /// Percentiles in microseconds.
     pub fn report(mut self) -> Value {
         self.0.sort_unstable();
