@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use crate::error::{Error, Result};
 use crate::format::segment::{BYTES as HEADER, Previous, SegmentHeader};
 use crate::planted::{Bug, planted};
-use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use crate::sys::File;
 
 /// Room is set aside in steps that double from the first to the second of these. A call waits for a step.
 const STEP_MIN: u64 = 1 << 20;
 const STEP_MAX: u64 = 4 << 20;
+/// With no more than this left a caller sets the next step aside before somebody has to wait for it.
+const LOW: u64 = 1 << 20;
 
 /// A segment that frames can be appended to.
 ///
@@ -24,6 +26,8 @@ pub(crate) struct Segment {
     pub(super) file: Box<dyn File>,
     /// Bytes set aside and not reserved by a call.
     free: AtomicU64,
+    /// Whether they have become few, and nobody has taken it upon himself to set more aside.
+    low: AtomicBool,
     /// Bytes set aside in all.
     allocated: Mutex<u64>,
     /// Where the next frame goes. Changed under the writer's lock only.
@@ -46,6 +50,7 @@ impl Segment {
             path,
             file,
             free: AtomicU64::new(0),
+            low: AtomicBool::new(false),
             allocated: Mutex::new(0),
             tail: AtomicU64::new(0),
             written: AtomicU64::new(0),
@@ -83,9 +88,19 @@ impl Segment {
     /// Reserves `bytes`, or tells that there is no room set aside for them: see
     /// [`Segment::extend`].
     pub(crate) fn reserve(&self, bytes: u64) -> bool {
-        self.free
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(bytes))
-            .is_ok()
+        let take = |free: u64| free.checked_sub(bytes);
+        let Ok(before) = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) else {
+            return false;
+        };
+        if before > LOW && before - bytes <= LOW {
+            self.low.store(true, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Whether the caller is the one to set more aside, while others go on in what there is.
+    pub(crate) fn take_low(&self) -> bool {
+        self.low.load(Ordering::Relaxed) && self.low.swap(false, Ordering::Relaxed)
     }
 
     /// Whether there is room set aside for `bytes` more.
@@ -153,7 +168,11 @@ mod tests {
             assert!(matches!(segment.extend(1), Err(Error::DiskFull { .. })), "step {failing}");
             assert!(!segment.reserve(1) && segment.allocated() == STEP_MIN);
         }
+        assert!(!segment.take_low(), "a small segment never has much");
         segment.extend(2 * STEP_MAX).unwrap();
+        assert!(segment.reserve(2 * STEP_MAX - LOW - 1) && !segment.take_low());
+        assert!(segment.reserve(1) && segment.take_low() && !segment.take_low());
+        segment.release(2 * STEP_MAX - LOW);
         assert!(segment.reserve(2 * STEP_MAX) && !segment.reserve(1));
         assert_eq!(segment.allocated(), STEP_MIN + 2 * STEP_MAX);
     }

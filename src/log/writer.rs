@@ -11,6 +11,8 @@
 use std::mem;
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::Backoff;
+
 use super::segment::Segment;
 use crate::error::{Error, Result};
 use crate::format::frame::FrameBuffer;
@@ -131,6 +133,8 @@ impl Log {
         if reached.load(Ordering::Acquire) >= upto.0 {
             return Ok(());
         }
+        // A write is over sooner than somebody is asleep and awake again; a sync is not. Models know no time.
+        let mut may_be_over_soon = need == Need::Written && !cfg!(loom);
         let mut state = lock(&self.state);
         loop {
             if reached.load(Ordering::Relaxed) >= upto.0 {
@@ -138,8 +142,22 @@ impl Log {
             }
             state.check()?;
             state.sync_wanted |= need == Need::Synced;
-            state = if state.leading { self.wait_for_leader(state) } else { self.lead(state) };
+            state = match state.leading {
+                false => self.lead(state),
+                true if mem::take(&mut may_be_over_soon) => self.watch_leader(state),
+                true => self.wait_for_leader(state),
+            };
         }
+    }
+
+    /// Looks for some microseconds whether the leader is done.
+    fn watch_leader<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let (before, backoff) = (self.written.load(Ordering::Relaxed), Backoff::new());
+        drop(state);
+        while self.written.load(Ordering::Relaxed) == before && !backoff.is_completed() {
+            backoff.snooze();
+        }
+        lock(&self.state)
     }
 
     /// How long the oldest of what is written has waited for a sync.

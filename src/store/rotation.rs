@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::segment::{BYTES as SEGMENT_HEADER, Previous, SegmentHeader};
 use crate::index::Table;
 use crate::log::Segment;
-use crate::sync::{Arc, MutexGuard, Ordering, lock};
+use crate::sync::{Arc, MutexGuard, Ordering, lock, try_lock};
 use crate::time::{Ticks, Timestamp};
 use crate::window::{Frozen, MemTable};
 
@@ -68,6 +68,19 @@ impl Core {
         // From now on the table has an end, which upkeep may have gone to sleep without.
         self.bell.ring();
         Ok(())
+    }
+
+    /// Sets more room aside in the segment in use before a call has none left. If somebody else is changing segments, or
+    /// it fails, the call that has none will see to it.
+    pub(crate) fn extend_ahead(&self, segment: &Arc<Segment>) {
+        let Some(_rotation) = try_lock(&self.rotation) else { return };
+        let in_use = self.gate.enter().segment.as_ref().is_some_and(|s| Arc::ptr_eq(s, segment));
+        if in_use
+            && self.check_usable().is_ok()
+            && let Err(error) = segment.extend(1)
+        {
+            tracing::debug!(%error, "cannot set room aside ahead");
+        }
     }
 
     /// Freezes the active table, if it is still `seen` or `seen` is `None`, and starts another at

@@ -145,6 +145,20 @@ impl Core {
         lsn: Option<Lsn>,
         tally: &Tally,
     ) -> Result<()> {
+        let low = inside.segment.as_ref().filter(|segment| segment.take_low()).cloned();
+        self.leave_and_wait(inside, lsn, tally)?;
+        if let Some(segment) = low {
+            self.extend_ahead(&segment);
+        }
+        Ok(())
+    }
+
+    fn leave_and_wait(
+        &self,
+        inside: Inside<'_, View>,
+        lsn: Option<Lsn>,
+        tally: &Tally,
+    ) -> Result<()> {
         if !tally.rests_on_log || planted(Bug::DuplicateUnawaited) {
             drop(inside);
             return lsn.map_or(Ok(()), |lsn| self.acknowledge(lsn));

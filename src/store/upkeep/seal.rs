@@ -89,8 +89,8 @@ impl Upkeep {
         }
         let (number, expected) = (self.catalog.manifest.next_run, mem.ids() as u64);
         let target = RunTarget { number, generation: mem.generation, ticks: mem.ticks, expected };
+        // Nothing else takes the number before the run is installed: a merge starts when there is nothing to seal.
         let sealing = Sealing::start(&mem.table, &*core.vault, target)?;
-        self.catalog.manifest.next_run += 1;
         self.sealing = Some(SealingTable { mem, sealing });
         Ok(true)
     }
@@ -164,7 +164,7 @@ impl Upkeep {
             if let Some((number, _)) = state {
                 manifest.state = number;
             }
-            manifest.next_run += u64::from(state.is_some());
+            manifest.next_run += u64::from(run.is_some() || state.is_some());
         });
         let Some((number, changes)) = state else { return installed };
         let unused = match &installed {
