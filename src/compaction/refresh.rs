@@ -5,12 +5,15 @@
 //! new content holds every live id, and so does the old one; a reader that sees a mixture misses
 //! none.
 
+use std::ops::RangeInclusive;
+
 use super::STEP;
 use crate::backend::Sealed;
 use crate::error::Result;
 use crate::filter::{RangeBuilder, WindowFilter};
 use crate::index::Table;
 use crate::planted::{Bug, planted};
+use crate::run::Record;
 use crate::sync::Arc;
 
 /// A rebuild under way.
@@ -19,12 +22,14 @@ pub(crate) struct Refresh {
     target: Arc<WindowFilter>,
     builder: RangeBuilder,
     next: u64,
+    /// Records of a run on their way into the filter.
+    chunk: Vec<Record>,
 }
 
 impl Refresh {
     /// Starts to rebuild `target`.
     pub(crate) fn start(target: Arc<WindowFilter>) -> Refresh {
-        Refresh { builder: target.range_builder(), target, next: 0 }
+        Refresh { builder: target.range_builder(), target, next: 0, chunk: Vec::new() }
     }
 
     /// The filter that is rebuilt. Whatever is put behind the filter meanwhile must be added to it.
@@ -46,13 +51,7 @@ impl Refresh {
         let his = self.target.hi_range(self.next..end);
         self.builder.start(self.next..end);
         for run in runs.iter().skip(usize::from(planted(Bug::RefreshSkipsRun))) {
-            for record in run.in_order_from(*his.start()) {
-                let (id, _) = record?;
-                if id.hi > *his.end() {
-                    break;
-                }
-                self.builder.add(id);
-            }
+            self.add_records(&**run, &his)?;
         }
         for table in tables.filter(|_| !planted(Bug::RefreshSkipsTable)) {
             table.for_each_in(his.clone(), |id| self.builder.add(id));
@@ -63,5 +62,19 @@ impl Refresh {
             self.target.set_ready(end);
         }
         Ok(end == blocks)
+    }
+
+    /// Adds the ids of a run whose upper half is in `his`, a page of them at a time.
+    fn add_records(&mut self, run: &dyn Sealed, his: &RangeInclusive<u64>) -> Result<()> {
+        let mut records = run.records_from(*his.start());
+        loop {
+            self.chunk.clear();
+            records.next_chunk(&mut self.chunk)?;
+            let within = self.chunk.partition_point(|(id, _)| id.hi <= *his.end());
+            self.chunk[..within].iter().for_each(|&(id, _)| self.builder.add(id));
+            if self.chunk.is_empty() || within < self.chunk.len() {
+                return Ok(());
+            }
+        }
     }
 }

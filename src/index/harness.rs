@@ -48,14 +48,12 @@ impl BenchTable {
 
     /// Hands the content to `each`, ascending, about `count` at a time, as sealing reads it.
     pub fn drain(&self, count: usize, mut each: impl FnMut(&[(Fingerprint, u8)])) {
-        let (mut drain, mut records) = (self.0.drain(), Vec::new());
+        let mut drain = self.0.drain();
         loop {
-            drain.fill(&self.0, count, &mut records);
-            if records.is_empty() {
-                return;
+            match drain.next(&self.0, count) {
+                [] => return,
+                records => each(records),
             }
-            each(&records);
-            records.clear();
         }
     }
 

@@ -67,12 +67,18 @@ fn masks(fingerprint: Fingerprint) -> [u64; WORDS] {
     std::array::from_fn(|word| 1 << (hash >> (6 * word) & 63))
 }
 
-/// Sets the bits of a fingerprint in its block.
+/// Sets the bits of fingerprints in the block that is theirs.
 #[inline]
-pub(crate) fn insert(block: &mut [u8; BLOCK], fingerprint: Fingerprint) {
-    let (words, _) = block.as_chunks_mut::<8>();
-    for (word, mask) in words.iter_mut().zip(masks(fingerprint)) {
-        *word = (u64::from_le_bytes(*word) | mask).to_le_bytes();
+pub(crate) fn insert(block: &mut [u8; BLOCK], fingerprints: impl Iterator<Item = Fingerprint>) {
+    let (bytes, _) = block.as_chunks_mut::<8>();
+    let mut words: [u64; WORDS] = std::array::from_fn(|word| u64::from_le_bytes(bytes[word]));
+    for fingerprint in fingerprints {
+        for (word, mask) in words.iter_mut().zip(masks(fingerprint)) {
+            *word |= mask;
+        }
+    }
+    for (bytes, word) in bytes.iter_mut().zip(words) {
+        *bytes = word.to_le_bytes();
     }
 }
 
@@ -116,7 +122,7 @@ mod tests {
     fn what_was_inserted_is_found() {
         let mut block = [0; BLOCK];
         for lo in (0..50).map(|i: u64| i.wrapping_mul(0x1234_5678_9abc_def1)) {
-            insert(&mut block, Fingerprint { hi: 0, lo });
+            insert(&mut block, std::iter::once(Fingerprint { hi: 0, lo }));
             assert!(may_contain(&block, Fingerprint { hi: 0, lo }));
         }
         assert!(!may_contain(&[0; BLOCK], Fingerprint { hi: 0, lo: 7 }));

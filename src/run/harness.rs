@@ -26,8 +26,9 @@ pub fn write(file: Box<dyn File>, path: &Path, records: &[(u128, u8)]) -> Result
         filter_bits_per_id: 10,
     };
     let mut writer = RunWriter::new(file, path, spec)?;
-    for &(bits, tick) in records {
-        writer.push(Fingerprint::from_u128(bits), tick)?;
+    for chunk in records.chunks(1024) {
+        let chunk = chunk.iter().map(|&(bits, tick)| (Fingerprint::from_u128(bits), tick));
+        writer.extend(&chunk.collect::<Vec<_>>())?;
     }
     Ok(writer.finish()?.bytes)
 }

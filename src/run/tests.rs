@@ -32,8 +32,14 @@ fn write(records: impl IntoIterator<Item = (u128, u8)>, expected: u64) -> (Vec<u
     let file = MemoryFile::default();
     let path = Path::new("7.run");
     let mut writer = RunWriter::new(Box::new(file.clone()), path, spec(expected)).unwrap();
-    for (bits, tick) in records {
-        writer.push(Fingerprint::from_u128(bits), tick).unwrap();
+    let mut records = records.into_iter().map(|(bits, tick)| (Fingerprint::from_u128(bits), tick));
+    // Slices of every length below 50, as they come.
+    for length in (0..50).cycle() {
+        let slice: Vec<_> = records.by_ref().take(length).collect();
+        writer.extend(&slice).unwrap();
+        if slice.len() < length {
+            break;
+        }
     }
     let summary = writer.finish().unwrap();
     (file.bytes(), summary)

@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{BATCH_PAGES, RunSpec, RunSummary, filter};
+use super::{BATCH_PAGES, Record, RunSpec, RunSummary, filter};
 use crate::error::{Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::run::page::PageBuilder;
@@ -75,30 +75,34 @@ impl RunWriter {
         })
     }
 
-    /// Adds a record. After an error the run cannot be finished; remove its file.
+    /// Adds records. After an error the run cannot be finished; remove its file.
     ///
     /// # Panics
     ///
-    /// If `fingerprint` is not above the one before it; the caller merges equal ones.
-    #[inline]
-    pub(crate) fn push(&mut self, fingerprint: Fingerprint, tick: u8) -> Result<()> {
+    /// If a fingerprint is not above the one before it; the caller merges equal ones.
+    pub(crate) fn extend(&mut self, records: &[Record]) -> Result<()> {
+        let (Some(&(first, _)), Some(&(last, _))) = (records.first(), records.last()) else {
+            return Ok(());
+        };
         if self.records == 0 {
-            self.first = fingerprint;
-        } else {
-            assert!(fingerprint > self.last, "records of a run ascend");
+            self.first = first;
         }
-        if !(planted(Bug::RunFilterLies) && fingerprint.lo.is_multiple_of(64)) {
-            self.filter.insert(fingerprint, self.salt, &*self.file, &self.path)?;
-        }
-        if !self.page.push(fingerprint, tick) {
+        let follow = self.records == 0 || first > self.last;
+        assert!(follow && records.is_sorted_by(|a, b| a.0 < b.0), "records of a run ascend");
+        self.filter.extend(records, self.salt, &*self.file, &self.path)?;
+        let mut rest = &records[self.page.extend(records)..];
+        while !rest.is_empty() {
             self.close_page()?;
-            let fits = self.page.push(fingerprint, tick);
-            assert!(fits, "the first record of a page always fits");
+            let added = self.page.extend(rest);
+            assert!(added > 0, "the first record of a page always fits");
+            rest = &rest[added..];
         }
-        self.records += 1;
-        self.last = fingerprint;
-        self.earliest = self.earliest.min(tick);
-        self.latest = self.latest.max(tick);
+        self.records += records.len() as u64;
+        self.last = last;
+        for &(_, tick) in records {
+            self.earliest = self.earliest.min(tick);
+            self.latest = self.latest.max(tick);
+        }
         Ok(())
     }
 
@@ -219,20 +223,23 @@ impl FilterStream {
         }
     }
 
-    #[inline]
-    fn insert(
+    fn extend(
         &mut self,
-        fingerprint: Fingerprint,
+        records: &[Record],
         salt: Salt,
         file: &dyn File,
         path: &Path,
     ) -> Result<()> {
-        let (page, at) = filter::place_of(filter::block_of(fingerprint, self.blocks));
-        while self.current < page {
-            self.close_page(salt, file, path)?;
+        let blocks = self.blocks;
+        let block_of = |record: &Record| filter::block_of(record.0, blocks);
+        for records in records.chunk_by(|a, b| block_of(a) == block_of(b)) {
+            let (page, at) = filter::place_of(block_of(&records[0]));
+            while self.current < page {
+                self.close_page(salt, file, path)?;
+            }
+            let block = (&mut self.page[at..at + BLOCK]).try_into().expect("a block");
+            filter::insert(block, records.iter().map(|&(id, _)| id).filter(is_let_in));
         }
-        let block: &mut [u8; BLOCK] = (&mut self.page[at..at + BLOCK]).try_into().expect("a block");
-        filter::insert(block, fingerprint);
         Ok(())
     }
 
@@ -250,4 +257,9 @@ impl FilterStream {
         self.current += 1;
         Ok(())
     }
+}
+
+/// Whether a fingerprint is put into the filter. All are.
+fn is_let_in(fingerprint: &Fingerprint) -> bool {
+    !(planted(Bug::RunFilterLies) && fingerprint.lo.is_multiple_of(64))
 }

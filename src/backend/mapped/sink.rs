@@ -71,7 +71,7 @@ impl RunSink for FileSink {
         let Stage::Records(writer) = &mut self.stage else {
             unreachable!("records come before values");
         };
-        records.iter().try_for_each(|&(id, tick)| writer.push(id, tick))
+        writer.extend(records)
     }
 
     fn push_value(&mut self, id: Fingerprint, value: &Value) -> Result<()> {

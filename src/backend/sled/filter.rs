@@ -67,7 +67,7 @@ impl RunFilter {
 
     pub(super) fn insert(&mut self, id: Fingerprint) {
         let at = self.at(id);
-        insert(self.blocks[at].bytes_mut(), id);
+        insert(self.blocks[at].bytes_mut(), std::iter::once(id));
     }
 
     pub(super) fn may_contain(&self, id: Fingerprint) -> bool {

@@ -18,7 +18,7 @@ use super::{Flaw, Page, check, seal};
 use crate::key::Fingerprint;
 
 /// Records that a bucket can count.
-const BUCKET_MAX: u32 = 15;
+const BUCKET_MAX: u8 = 15;
 
 /// Where the count of records stands, and how the page goes on.
 const COUNT_AT: usize = 8;
@@ -36,8 +36,9 @@ pub(crate) struct PageBuilder {
     page: Box<Page>,
     base_hi: u64,
     count: usize,
-    bucket: u32,
-    in_bucket: u32,
+    /// The byte of counts that was written last, and where it stands.
+    counts: u8,
+    counts_at: usize,
 }
 
 impl PageBuilder {
@@ -47,8 +48,8 @@ impl PageBuilder {
             page: Box::new([0; PAGE]),
             base_hi: 0,
             count: 0,
-            bucket: 0,
-            in_bucket: 0,
+            counts: 0,
+            counts_at: 0,
         }
     }
 
@@ -61,32 +62,37 @@ impl PageBuilder {
         self.base_hi
     }
 
-    /// Adds a record above all others of the page. `false`, and nothing done, if the page must be
-    /// closed first; never on an empty page.
-    #[inline]
-    pub(crate) fn push(&mut self, fingerprint: Fingerprint, tick: u8) -> bool {
-        if self.count == 0 {
-            self.base_hi = fingerprint.hi;
-        } else if self.count == self.shape.capacity() {
-            return false;
+    /// Adds records, which ascend from those of the page on, up to the one before which the page must be closed.
+    /// Returns how many it added: at least one to an empty page.
+    pub(crate) fn extend(&mut self, records: &[(Fingerprint, u8)]) -> usize {
+        if let (0, Some(&(first, _))) = (self.count, records.first()) {
+            self.base_hi = first.hi;
         }
-        let delta = fingerprint.as_u128() - base_of(self.base_hi);
-        let Some((bucket, remainder)) = self.shape.place(delta) else {
-            return false;
-        };
-        if bucket != self.bucket {
-            (self.bucket, self.in_bucket) = (bucket, 0);
-        } else if self.in_bucket == BUCKET_MAX {
-            return false;
+        // All that goes on from record to record is held in registers: what is loaded back from where it was just
+        // stored is waited for.
+        let (shape, base, page) = (self.shape, base_of(self.base_hi), &mut *self.page);
+        let (mut count, mut counts_at, mut counts) = (self.count, self.counts_at, self.counts);
+        for &(fingerprint, tick) in records.iter().take(shape.capacity() - count) {
+            let Some((bucket, remainder)) = shape.place(fingerprint.as_u128() - base) else {
+                break;
+            };
+            let (pair, nibble) = (NIBBLES_AT + bucket as usize / 2, bucket % 2 * 4);
+            let before = if pair == counts_at { counts } else { 0 };
+            if before >> nibble & 15 == BUCKET_MAX {
+                break;
+            }
+            (counts_at, counts) = (pair, before + (1 << nibble));
+            page[pair] = counts;
+            let (at, shift) = shape.position(count);
+            // Only the byte that the record before it ends in has bits already.
+            let begun = u128::from(page[at]);
+            let record = begun | (remainder << 8 | u128::from(tick)) << shift;
+            page[at..at + 16].copy_from_slice(&record.to_le_bytes());
+            count += 1;
         }
-        self.in_bucket += 1;
-        self.page[NIBBLES_AT + bucket as usize / 2] += 1 << (bucket % 2 * 4);
-        let (at, shift) = self.shape.position(self.count);
-        let bytes: &mut [u8; 16] = (&mut self.page[at..at + 16]).try_into().expect("16 bytes");
-        let record = (remainder << 8 | u128::from(tick)) << shift;
-        *bytes = (u128::from_le_bytes(*bytes) | record).to_le_bytes();
-        self.count += 1;
-        true
+        let added = count - self.count;
+        (self.count, self.counts_at, self.counts) = (count, counts_at, counts);
+        added
     }
 
     /// The finished page, to stand at `offset`.
@@ -100,7 +106,7 @@ impl PageBuilder {
     /// Starts the next page.
     pub(crate) fn clear(&mut self) {
         self.page.fill(0);
-        (self.count, self.bucket, self.in_bucket) = (0, 0, 0);
+        (self.count, self.counts_at, self.counts) = (0, 0, 0);
     }
 }
 

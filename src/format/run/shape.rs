@@ -9,6 +9,10 @@ pub(super) const BUCKETS: u32 = 64;
 /// The widest record that can start at any bit and still be loaded as 16 bytes.
 const WIDTH_UNALIGNED_MAX: u32 = 128 - 7;
 
+/// Enough for every division of fewer than 2^22 units, the most a page spans, by a scale of up to 2^16: rounding up
+/// adds less than one part in 2^22 of a bucket.
+const INVERSE_BITS: u32 = 22 + 16;
+
 /// How the records of one run are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -16,6 +20,8 @@ pub(crate) struct Shape {
     remainder_bits: u32,
     /// Width of a bucket in units of 2^(remainder_bits - 16).
     bucket_scale: u32,
+    /// 2^[`INVERSE_BITS`] divided by `bucket_scale`, rounded up.
+    inverse_scale: u64,
     /// Bits from one record to the next.
     width: u32,
     capacity: usize,
@@ -41,6 +47,7 @@ impl Shape {
         Some(Shape {
             remainder_bits,
             bucket_scale,
+            inverse_scale: (1_u64 << INVERSE_BITS).div_ceil(u64::from(bucket_scale)),
             width,
             capacity: (SUM_AT - BODY_AT) * 8 / width as usize,
         })
@@ -80,28 +87,30 @@ impl Shape {
         self.capacity
     }
 
-    fn unit_bits(self) -> u32 {
-        self.remainder_bits - Self::SCALE_BITS
+    /// Bits of a unit above the low 64: a unit is at least 2^64, so whole units are counted in top halves alone.
+    #[inline]
+    fn unit_bits_hi(self) -> u32 {
+        self.remainder_bits - Self::SCALE_BITS - 64
     }
 
     pub(super) fn bucket_width(self) -> u128 {
-        u128::from(self.bucket_scale) << self.unit_bits()
+        self.bucket_start(1)
     }
 
     /// Bucket and remainder of a record `delta` above the base; `None` beyond the last bucket.
     #[inline]
     pub(super) fn place(self, delta: u128) -> Option<(u32, u128)> {
-        let units = delta >> self.unit_bits();
-        if units >= u128::from(BUCKETS * self.bucket_scale) {
+        let units = (delta >> 64) as u64 >> self.unit_bits_hi();
+        if units >= u64::from(BUCKETS * self.bucket_scale) {
             return None;
         }
-        let bucket = units as u32 / self.bucket_scale;
+        let bucket = ((units * self.inverse_scale) >> INVERSE_BITS) as u32;
         Some((bucket, delta - self.bucket_start(bucket)))
     }
 
     #[inline]
     pub(super) fn bucket_start(self, bucket: u32) -> u128 {
-        u128::from(bucket * self.bucket_scale) << self.unit_bits()
+        u128::from(u64::from(bucket * self.bucket_scale) << self.unit_bits_hi()) << 64
     }
 
     /// Byte and bit within it at which record `index` begins.
@@ -129,6 +138,19 @@ mod tests {
         let bits = |expected| Shape::for_expected(expected).remainder_bits();
         assert_eq!((bits(1_000), bits(10_000_000), bits(100_000_000)), (120, 107, 104));
         assert_eq!(Shape::for_expected(10_000_000).capacity(), 281);
+    }
+
+    #[test]
+    fn multiplying_by_the_inverse_is_dividing_by_the_scale() {
+        for scale in 1..=1 << Shape::SCALE_BITS {
+            let shape = Shape::new(80, scale).unwrap();
+            for bucket in 0..BUCKETS {
+                let first = u128::from(bucket * scale) << 64;
+                let last = first + (u128::from(scale) << 64) - 1;
+                assert_eq!(shape.place(first), Some((bucket, 0)));
+                assert_eq!(shape.place(last), Some((bucket, last - first)));
+            }
+        }
     }
 
     #[test]

@@ -265,9 +265,9 @@ pub fn write_run(records: &[Record]) -> Vec<u8> {
     let (disk, _) = file(&[]);
     let file = disk.open_write(name()).expect("it is there");
     let mut writer = RunWriter::new(file, name(), spec).expect("no faults are planned");
-    for &(id, tick) in records {
-        writer.push(Fingerprint::from_u128(id), tick).expect("records ascend");
-    }
+    let records: Vec<_> =
+        records.iter().map(|&(id, tick)| (Fingerprint::from_u128(id), tick)).collect();
+    writer.extend(&records).expect("no faults are planned");
     writer.finish().expect("no faults are planned");
     read_all(&*disk.open(name()).expect("it is there"))
 }
