@@ -43,25 +43,27 @@ pub(crate) fn write_run(
 pub(crate) struct Sealing {
     sink: Box<dyn RunSink>,
     drain: Drain,
+    chunk: Vec<Record>,
 }
 
 impl Sealing {
     /// Starts to write `table`, into which nobody inserts any more, to a new run.
     pub(crate) fn start(table: &Table, vault: &dyn Vault, target: RunTarget) -> Result<Sealing> {
         let sink = vault.start_run(target)?;
-        Ok(Sealing { sink, drain: table.drain() })
+        Ok(Sealing { sink, drain: table.drain(), chunk: Vec::new() })
     }
 
     /// Writes some more of `table`; `true` once all its records are written. After an error it cannot go on.
     pub(crate) fn step(&mut self, table: &Table) -> Result<bool> {
         let mut written = 0;
         while written < STEP {
-            let records = self.drain.next(table, CHUNK);
-            if records.is_empty() {
+            self.chunk.clear();
+            self.drain.fill(table, CHUNK, &mut self.chunk);
+            if self.chunk.is_empty() {
                 return Ok(true);
             }
-            self.sink.push(records)?;
-            written += records.len() as u64;
+            self.sink.push(&self.chunk)?;
+            written += self.chunk.len() as u64;
         }
         Ok(false)
     }

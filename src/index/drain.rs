@@ -1,29 +1,23 @@
 //! The content of a table that nobody inserts into any more: in ascending order, or as it stands.
 //!
 //! A fingerprint that is not in its home bucket stands behind buckets that are all full. So when a
-//! bucket with an empty slot has been read, everything whose home is at or before it has been read
-//! and can be given out.
+//! bucket with an empty slot has been read, everything whose home is at or before it has been read,
+//! and the little that was read since the last such bucket can be sorted and given out.
 
 use std::ops::RangeInclusive;
 
 use super::slot::REACH;
-use super::table::{SLOTS, Table};
+use super::table::Table;
 use crate::key::Fingerprint;
 
 /// A fingerprint and its tick.
 type Record = (Fingerprint, u8);
-
-/// Fingerprints that [`Table::for_each_in`] gathers before it hands them out: some, for whoever takes them to be at it
-/// for a while, and few, for them to stay in the nearest cache.
-const GATHERED: usize = 256;
 
 /// How far a table has been read in ascending order. See [`Table::drain`].
 #[derive(Debug)]
 pub(crate) struct Drain {
     /// The next bucket to read.
     bucket: usize,
-    /// What was handed out last, and after it room for more.
-    records: Vec<Record>,
     /// What stands in no bucket, ascending from `next_overflow` on.
     overflow: Vec<Record>,
     next_overflow: usize,
@@ -32,7 +26,7 @@ pub(crate) struct Drain {
 impl Table {
     /// The content, ascending, from the beginning. Nobody may insert while it is read.
     pub(crate) fn drain(&self) -> Drain {
-        Drain { bucket: 0, records: Vec::new(), overflow: self.overflow(), next_overflow: 0 }
+        Drain { bucket: 0, overflow: self.overflow(), next_overflow: 0 }
     }
 
     /// Hands the fingerprints to `each`, nearly in ascending order: by the buckets they stand in. Nobody may
@@ -45,95 +39,86 @@ impl Table {
     pub(crate) fn for_each_in(&self, his: RangeInclusive<u64>, mut each: impl FnMut(Fingerprint)) {
         let home = |hi| self.layout().home(Fingerprint { hi, lo: 0 });
         let buckets = home(*his.start())..(home(*his.end()) + REACH).min(self.buckets());
-        let mut give = |ids: &[Fingerprint]| {
-            ids.iter().filter(|id| his.contains(&id.hi)).for_each(|&id| each(id));
-        };
-        let (mut gathered, mut count) = ([Fingerprint::default(); GATHERED], 0);
-        for bucket in buckets {
-            let (records, taken) = self.read_bucket(bucket);
-            gathered[count..count + SLOTS].copy_from_slice(&records.map(|(id, _)| id));
-            count += taken;
-            if count > GATHERED - SLOTS {
-                give(&gathered[..count]);
-                count = 0;
+        let mut give = |(fingerprint, _): Record| {
+            if his.contains(&fingerprint.hi) {
+                each(fingerprint);
             }
+        };
+        for bucket in buckets {
+            self.read_bucket(bucket, &mut give);
         }
-        give(&gathered[..count]);
-        self.overflow().into_iter().for_each(|(id, _)| give(&[id]));
+        self.overflow().into_iter().for_each(give);
     }
 }
 
 impl Drain {
-    /// The next records, ascending: at least `count`, but for the end, and not many more.
-    pub(crate) fn next(&mut self, table: &Table, count: usize) -> &[Record] {
-        let (buckets, mut len, mut ends) = (table.buckets(), 0, true);
-        while (len < count || !ends) && self.bucket < buckets {
-            if self.records.len() < len + SLOTS {
-                self.records.resize(len + count + SLOTS, Record::default());
-            }
-            let place = self.records[len..].first_chunk_mut().expect("there is room for a bucket");
-            let taken = sorted(table.read_bucket(self.bucket), place);
-            ends = table.is_open(self.bucket);
-            put_before(&mut self.records[..len + taken], len);
-            len += taken;
+    /// Appends the next records to `out`, ascending: at least `count`, but for the end, and not many more.
+    pub(crate) fn fill(&mut self, table: &Table, count: usize, out: &mut Vec<Record>) {
+        let enough = out.len() + count;
+        while out.len() < enough && self.group(table, out) {}
+    }
+
+    /// Reads buckets up to one that has an empty slot, and sorts what they hold. `false` at the end.
+    #[inline]
+    fn group(&mut self, table: &Table, out: &mut Vec<Record>) -> bool {
+        let first = out.len();
+        let buckets = table.buckets();
+        let mut ends = false;
+        while !ends && self.bucket < buckets {
+            ends = table.read_bucket(self.bucket, |record| out.push(record));
             self.bucket += 1;
         }
         if self.next_overflow < self.overflow.len() {
-            len = self.take_overflow(table, len);
+            self.take_overflow(table, out);
         }
-        &self.records[..len]
+        sort(&mut out[first..]);
+        self.bucket < buckets || self.next_overflow < self.overflow.len()
     }
 
-    /// Puts the overflowed fingerprints whose home has been read among the first `len` records; how many there are then.
+    /// Moves the overflowed fingerprints whose home has been read to the others.
     #[cold]
-    fn take_overflow(&mut self, table: &Table, len: usize) -> usize {
+    fn take_overflow(&mut self, table: &Table, out: &mut Vec<Record>) {
         let at_end = self.bucket == table.buckets();
-        self.records.truncate(len);
         while let Some(&record) = self.overflow.get(self.next_overflow) {
             if !at_end && table.layout().home(record.0) >= self.bucket {
                 break;
             }
-            self.records.push(record);
+            out.push(record);
             self.next_overflow += 1;
         }
-        self.records.sort_unstable_by_key(|&(fingerprint, _)| fingerprint);
-        self.records.len()
     }
 }
 
-/// Puts the records of a bucket into `place`, ascending, and returns how many there are. Each goes to where as many are
-/// before it as are less: no comparison is a branch, which nobody could foretell.
+/// Sorts by fingerprint. Most groups are of one bucket, and a bucket has few: those are sorted without a branch that
+/// nobody can foretell.
 #[inline]
-fn sorted(read: ([Record; SLOTS], usize), place: &mut [Record; SLOTS]) -> usize {
-    let (records, taken) = read;
-    let key = |i: usize| if i < taken { records[i].0.as_u128() } else { u128::MAX };
-    let keys: [u128; SLOTS] = std::array::from_fn(key);
-    let mut ranks = [0; SLOTS];
-    for i in 0..SLOTS {
-        for j in i + 1..SLOTS {
-            // Of equal keys the earlier one comes first: what fills up the bucket stays behind what is in it.
-            let less = usize::from(keys[j] < keys[i]);
-            ranks[i] += less;
-            ranks[j] += 1 - less;
+fn sort(records: &mut [Record]) {
+    match records {
+        [] | [_] => {}
+        [a, b] => order(a, b),
+        [a, b, c] => {
+            order(a, b);
+            order(b, c);
+            order(a, b);
         }
+        [a, b, c, d] => {
+            order(a, b);
+            order(c, d);
+            order(a, c);
+            order(b, d);
+            order(b, c);
+        }
+        _ => records.sort_unstable_by_key(|&(fingerprint, _)| fingerprint),
     }
-    for (record, rank) in records.into_iter().zip(ranks) {
-        place[rank % SLOTS] = record;
-    }
-    taken
 }
 
-/// Makes `records` ascend, of which those before `from` do and those from there on do: the latter are a bucket's, of
-/// which some may have their home before it.
-#[inline]
-fn put_before(records: &mut [Record], from: usize) {
-    for at in from.max(1)..records.len() {
-        if records[at - 1].0 < records[at].0 {
-            return;
-        }
-        let less = records[..at].iter().rposition(|before| before.0 < records[at].0);
-        records[less.map_or(0, |less| less + 1)..=at].rotate_right(1);
-    }
+/// Puts the lesser one first.
+#[inline(always)]
+fn order(a: &mut Record, b: &mut Record) {
+    let (first, second) = (*a, *b);
+    let swap = second.0.as_u128() < first.0.as_u128();
+    *a = if swap { second } else { first };
+    *b = if swap { first } else { second };
 }
 
 #[cfg(all(test, not(loom)))]
@@ -157,16 +142,16 @@ mod tests {
             let most = 100 + 4 * REACH + crowd.len();
             let crowd = crowd.iter().map(|&n| u128::from(top) << 120 | u128::from(n));
             let mut expected = BTreeMap::new();
-            for bits in spread.iter().copied().chain(crowd).chain([u128::MAX]) {
+            for bits in spread.iter().copied().chain(crowd) {
                 let fingerprint = Fingerprint::from_u128(bits);
                 table.insert(fingerprint, bits as u8);
                 expected.insert(fingerprint, bits as u8);
             }
             let (mut drain, mut drained) = (table.drain(), Vec::new());
             loop {
-                let records = drain.next(&table, 100);
-                drained.extend_from_slice(records);
-                match records.len() {
+                let before = drained.len();
+                drain.fill(&table, 100, &mut drained);
+                match drained.len() - before {
                     0 => break,
                     1..100 => prop_assert_eq!(drained.len(), expected.len()),
                     count => prop_assert!(count < most, "{} at once", count),

@@ -48,12 +48,14 @@ impl BenchTable {
 
     /// Hands the content to `each`, ascending, about `count` at a time, as sealing reads it.
     pub fn drain(&self, count: usize, mut each: impl FnMut(&[(Fingerprint, u8)])) {
-        let mut drain = self.0.drain();
+        let (mut drain, mut records) = (self.0.drain(), Vec::new());
         loop {
-            match drain.next(&self.0, count) {
-                [] => return,
-                records => each(records),
+            drain.fill(&self.0, count, &mut records);
+            if records.is_empty() {
+                return;
             }
+            each(&records);
+            records.clear();
         }
     }
 

@@ -74,7 +74,6 @@ impl Layout {
     }
 
     /// The fingerprint and tick in a slot of `bucket`.
-    #[inline]
     pub(crate) fn unpack(self, bucket: usize, low: u64, high: u64) -> (Fingerprint, u8) {
         let home = (bucket - displacement(high)) as u64;
         let rest = high & (u64::MAX >> self.bucket_bits);

@@ -161,30 +161,26 @@ impl Table {
         self.words.len() / BUCKET_WORDS
     }
 
-    /// What stands in a bucket: the records, before whatever fills up the array, and how many they are.
-    ///
-    /// There is no branch on how many, which no processor foretells: whoever gathers records takes the array whole
-    /// and goes on behind those that count.
-    #[inline(always)]
-    pub(super) fn read_bucket(&self, bucket: usize) -> ([(Fingerprint, u8); SLOTS], usize) {
-        let words = self.bucket(bucket);
-        let mut slots: [(u64, u64); SLOTS] = std::array::from_fn(|s| {
-            let low = words[s].load(Ordering::Relaxed);
-            // Partner: the release in `contend`. A slot that nobody completed holds nothing.
-            (low, words[SLOTS + s].load(Ordering::Acquire))
-        });
-        let begun = slots.iter().filter(|slot| slot.0 != 0).count();
-        let complete = slots.iter().filter(|slot| slot.1 != 0).count();
-        if complete < begun {
-            complete_first(&mut slots);
-        }
-        (slots.map(|(low, high)| self.layout.unpack(bucket, low, high)), complete)
-    }
-
-    /// Whether a bucket has an empty slot: then nothing that belongs at or before it stands behind it.
+    /// Gives what stands in the occupied slots of a bucket; whether it has an empty one.
     #[inline]
-    pub(super) fn is_open(&self, bucket: usize) -> bool {
-        self.bucket(bucket)[SLOTS - 1].load(Ordering::Relaxed) == 0
+    pub(super) fn read_bucket(
+        &self,
+        bucket: usize,
+        mut give: impl FnMut((Fingerprint, u8)),
+    ) -> bool {
+        let words = self.bucket(bucket);
+        for s in 0..SLOTS {
+            let low = words[s].load(Ordering::Relaxed);
+            if low == 0 {
+                return true;
+            }
+            // Partner: the release in `contend`. A slot that nobody completed holds nothing.
+            let high = words[SLOTS + s].load(Ordering::Acquire);
+            if high != 0 {
+                give(self.layout.unpack(bucket, low, high));
+            }
+        }
+        false
     }
 
     /// The fingerprints that found no slot, ascending.
@@ -211,12 +207,6 @@ impl Table {
             }
         }
     }
-}
-
-/// Moves slots that nobody completed behind those that count.
-#[cold]
-fn complete_first(slots: &mut [(u64, u64); SLOTS]) {
-    slots.sort_by_key(|slot| slot.1 == 0);
 }
 
 /// The first slot whose low word is empty or `low`; [`SLOTS`] if there is none. How many slots are taken is what no
@@ -306,17 +296,6 @@ mod tests {
         let mut table = table;
         table.clear();
         assert!(ids.into_iter().all(|id| table.get(id).is_none()));
-    }
-
-    #[test]
-    fn a_slot_that_nobody_completed_holds_nothing() {
-        let table = Table::new(BUCKET_BITS_MIN).unwrap();
-        table.words[0].store(7, Ordering::Relaxed);
-        let ids = [3, u128::from(u64::MAX)].map(Fingerprint::from_u128);
-        ids.iter().for_each(|&id| assert_eq!(table.insert(id, 9), Insert::Inserted));
-        let (records, count) = table.read_bucket(0);
-        assert_eq!(records[..count], ids.map(|id| (id, 9)));
-        assert_eq!(table.drain().next(&table, 1), &records[..count]);
     }
 
     #[test]
