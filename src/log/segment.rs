@@ -8,11 +8,13 @@ use crate::planted::{Bug, planted};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use crate::sys::File;
 
-/// Room is set aside in steps that double from the first to the second of these. A call waits for a step.
+/// Room is set aside in steps that double from the first to the second of these.
 const STEP_MIN: u64 = 1 << 20;
-const STEP_MAX: u64 = 4 << 20;
-/// With no more than this left a caller sets the next step aside before somebody has to wait for it.
-const LOW: u64 = 1 << 20;
+const STEP_MAX: u64 = 64 << 20;
+/// Behind the first step it is filled, and may be used, in pieces of this: a call waits for one.
+const PIECE: u64 = 256 << 10;
+/// With no more than this left a caller readies the next piece before somebody has to wait for it.
+const LOW: u64 = 128 << 10;
 
 /// A segment that frames can be appended to.
 ///
@@ -24,18 +26,26 @@ pub(crate) struct Segment {
     header: SegmentHeader,
     pub(super) path: PathBuf,
     pub(super) file: Box<dyn File>,
-    /// Bytes set aside and not reserved by a call.
+    /// Bytes that are ready and not reserved by a call.
     free: AtomicU64,
-    /// Whether they have become few, and nobody has taken it upon himself to set more aside.
+    /// Whether they have become few, and nobody has taken it upon himself to ready more.
     low: AtomicBool,
-    /// Bytes set aside in all.
-    allocated: Mutex<u64>,
+    room: Mutex<Room>,
     /// Where the next frame goes. Changed under the writer's lock only.
     pub(super) tail: AtomicU64,
     /// How much of it the system has; what a failed write left behind does not count.
     pub(super) written: AtomicU64,
     /// How much of it is durable.
     pub(super) synced: AtomicU64,
+}
+
+/// How far the file has room.
+#[derive(Debug, Default)]
+struct Room {
+    /// Bytes set aside.
+    allocated: u64,
+    /// How many of them may be used.
+    ready: u64,
 }
 
 impl Segment {
@@ -51,7 +61,7 @@ impl Segment {
             file,
             free: AtomicU64::new(0),
             low: AtomicBool::new(false),
-            allocated: Mutex::new(0),
+            room: Mutex::default(),
             tail: AtomicU64::new(0),
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
@@ -82,7 +92,7 @@ impl Segment {
 
     /// Bytes that it takes on the disk.
     pub(crate) fn allocated(&self) -> u64 {
-        *lock(&self.allocated)
+        lock(&self.room).allocated
     }
 
     /// Reserves `bytes`, or tells that there is no room set aside for them: see
@@ -113,21 +123,26 @@ impl Segment {
         self.free.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Sets room aside for at least `bytes` more.
+    /// Makes room for at least `bytes` more.
     pub(crate) fn extend(&self, bytes: u64) -> Result<()> {
-        let mut allocated = lock(&self.allocated);
-        let step = allocated.clamp(STEP_MIN, STEP_MAX).max(bytes);
-        if !planted(Bug::LogRoomUnreserved) {
-            let made = self.file.allocate(*allocated, step);
-            made.map_err(|e| Error::io("set room aside in", &self.path, e))?;
+        let mut room = lock(&self.room);
+        let first = room.ready == 0;
+        let piece = bytes.max(if first { STEP_MIN } else { PIECE });
+        let short = (room.ready + piece).saturating_sub(room.allocated);
+        let fail = |e| Error::io("set room aside in", &self.path, e);
+        if short > 0 {
+            let step = room.allocated.clamp(STEP_MIN, STEP_MAX).max(short);
+            if !planted(Bug::LogRoomUnreserved) {
+                self.file.allocate(room.allocated, step).map_err(fail)?;
+            }
+            room.allocated += step;
         }
         // Segments of small stores stay in their first step.
-        if *allocated > 0 {
-            let filled = self.file.fill(*allocated, step);
-            filled.map_err(|e| Error::io("set room aside in", &self.path, e))?;
+        if !first {
+            self.file.fill(room.ready, piece).map_err(fail)?;
         }
-        *allocated += step;
-        self.free.fetch_add(step, Ordering::Relaxed);
+        room.ready += piece;
+        self.free.fetch_add(piece, Ordering::Relaxed);
         Ok(())
     }
 
@@ -153,27 +168,45 @@ mod tests {
     use crate::testing::MemoryDisk;
     use crate::time::{Ticks, Timestamp};
 
-    #[test]
-    fn room_is_there_only_once_all_of_it_could_be_made() {
-        let (disk, path) = (MemoryDisk::new(), Path::new("/s/1.log"));
+    /// One whose first step is reserved.
+    fn segment(disk: &MemoryDisk) -> Segment {
+        let path = Path::new("/s/1.log");
         disk.create_dir(Path::new("/s")).unwrap();
         let ticks = Ticks { base: Timestamp::MIN, micros: 1 };
         let previous = Previous::default();
         let header = SegmentHeader { store: [1; 16], number: 1, generation: 1, ticks, previous };
         let segment = Segment::new(disk.create(path).unwrap(), path.into(), header).unwrap();
         assert!(segment.reserve(STEP_MIN) && !segment.reserve(1));
+        segment
+    }
+
+    #[test]
+    fn room_is_there_only_once_all_of_it_could_be_made() {
+        let disk = MemoryDisk::new();
+        let segment = segment(&disk);
         // Setting it aside and filling it are a step each.
         for failing in 0..2 {
             disk.fail_at(disk.ops() + failing, ErrorKind::StorageFull);
             assert!(matches!(segment.extend(1), Err(Error::DiskFull { .. })), "step {failing}");
-            assert!(!segment.reserve(1) && segment.allocated() == STEP_MIN);
+            assert!(!segment.reserve(1));
+            // What was set aside, and could not be filled, is used by the next who asks.
+            assert_eq!(segment.allocated(), STEP_MIN * (1 + failing));
         }
-        assert!(!segment.take_low(), "a small segment never has much");
+        segment.extend(1).unwrap();
+        assert!(segment.reserve(PIECE) && !segment.reserve(1));
+        assert_eq!(segment.allocated(), 2 * STEP_MIN);
         segment.extend(2 * STEP_MAX).unwrap();
-        assert!(segment.reserve(2 * STEP_MAX - LOW - 1) && !segment.take_low());
-        assert!(segment.reserve(1) && segment.take_low() && !segment.take_low());
-        segment.release(2 * STEP_MAX - LOW);
+        assert_eq!(segment.allocated(), 2 * STEP_MAX + STEP_MIN + PIECE);
         assert!(segment.reserve(2 * STEP_MAX) && !segment.reserve(1));
-        assert_eq!(segment.allocated(), STEP_MIN + 2 * STEP_MAX);
+    }
+
+    #[test]
+    fn one_caller_is_told_that_room_becomes_scarce() {
+        let segment = segment(&MemoryDisk::new());
+        assert!(segment.take_low(), "all of it was reserved");
+        segment.extend(1).unwrap();
+        assert!(segment.reserve(PIECE - LOW - 1) && !segment.take_low());
+        assert!(segment.reserve(1) && segment.take_low() && !segment.take_low());
+        assert!(segment.reserve(LOW) && !segment.take_low());
     }
 }
