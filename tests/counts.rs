@@ -153,9 +153,11 @@ fn a_call_is_one_write_and_one_sync() {
     for n in 1..=64 {
         store.check_and_insert(&batch(n)).unwrap();
     }
-    assert_eq!(done(), [writes + 64, syncs + 64]);
+    // A megabyte is set aside at first; with it nearly used a call readies a quarter of one more.
+    let room = 1;
+    assert_eq!(done(), [writes + 64 + room, syncs + 64]);
     for n in 0..=64 {
         store.check_and_insert(&batch(n)).unwrap();
     }
-    assert_eq!(done(), [writes + 64, syncs + 64], "duplicates that are durable write nothing");
+    assert_eq!(done(), [writes + 64 + room, syncs + 64], "durable duplicates write nothing");
 }

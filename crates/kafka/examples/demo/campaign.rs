@@ -10,6 +10,7 @@ use firstseen_kafka::BoxError;
 use indicatif::ProgressBar;
 
 use crate::groups::Groups;
+use crate::ledger::Ledger;
 use crate::process::{Lived, PATIENCE, Process};
 use crate::stream::{Producer, Stream};
 use crate::support::broker::Broker;
@@ -90,6 +91,8 @@ impl Campaign<'_> {
         let brokers = self.broker.brokers();
         let producer = Producer::start(brokers, Arc::clone(stream))?;
         let mut tally = Tally::default();
+        // Two that both make it may find it locked: SQLite waits for nobody when it changes the kind of its journal.
+        Ledger::open(self.dir)?;
         let mut pair = [self.start("a", 0)?, self.start("b", 0)?];
         let mut third = None;
         self.progress.set_length(events.len() as u64);
