@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use super::call::AHEAD;
 use super::catalog::Catalog;
 use super::chain::Chain;
 use super::layout::read_segment_header;
@@ -175,6 +176,7 @@ impl Fill<'_, '_> {
     ) -> Result<()> {
         replayed.high_water = replayed.high_water.max(frame.time);
         let records = records_of(self.path, offset, frame, payload)?;
+        let ahead = records_of(self.path, offset, frame, payload)?.skip(AHEAD);
         let content = Content::of(self.path, offset, frame, payload)?;
         match &content {
             Content::Forget => {
@@ -184,7 +186,7 @@ impl Fill<'_, '_> {
                 }
             }
             Content::Commit(commit) => {
-                let mem = self.let_in(frame, commit.len(), records, replayed)?;
+                let mem = self.let_in(frame, commit.len(), records, ahead, replayed)?;
                 if !planted(Bug::OutcomeNotReplayed) {
                     let forgotten = self.base.forgotten.open();
                     keep_values(&mem.values, commit, frame.time, Some(&forgotten));
@@ -192,23 +194,24 @@ impl Fill<'_, '_> {
             }
             Content::Ids => {
                 let most = frame.len / Fingerprint::BYTES;
-                self.let_in(frame, most, records, replayed)?;
+                self.let_in(frame, most, records, ahead, replayed)?;
             }
             Content::Prepare(_) | Content::Abort(_) => {
-                self.let_in(frame, 0, records, replayed)?;
+                self.let_in(frame, 0, records, ahead, replayed)?;
             }
         }
         self.base.state.replay(&content, frame.time);
         Ok(())
     }
 
-    /// Puts what a frame let in, at most `most` ids, into a table. A frame without ids still ties its
-    /// segment to one, and lives until that is sealed.
+    /// Puts what a frame let in, at most `most` ids, into a table; `ahead` are the same records but for the first
+    /// few. A frame without ids still ties its segment to one, and lives until that is sealed.
     fn let_in<'r>(
         &self,
         frame: &FrameHeader,
         most: usize,
         records: impl Iterator<Item = (Fingerprint, u8)>,
+        mut ahead: impl Iterator<Item = (Fingerprint, u8)>,
         replayed: &'r mut Replayed,
     ) -> Result<&'r MemTable> {
         let forgotten = self.base.forgotten;
@@ -217,6 +220,9 @@ impl Fill<'_, '_> {
         let mem = self.table_for(most, replayed)?;
         for (id, tick) in records {
             ids += 1;
+            if let Some((id, _)) = ahead.next() {
+                mem.table.prefetch(id);
+            }
             if let Some(forgotten) = &mut forgotten
                 && forgotten.replay_let_in(id, frame.time, self.header.ticks.end_of(tick))
                 // A commit puts its ids into the table in any case.
