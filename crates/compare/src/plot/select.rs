@@ -24,19 +24,13 @@ pub(super) fn largest_for_most<'a>(outcomes: &[&'a Outcome]) -> Option<&'a Outco
     outcomes.iter().copied().max_by_key(|outcome| (peers(outcome), outcome.scenario.window))
 }
 
-/// One for each batch size, of the fewest threads. Small batches have one window only; where a batch
-/// size has several, it is the least that is as large as theirs.
+/// One for each batch size, of the fewest threads: the one with the most peers.
 pub(super) fn by_batch(outcomes: &[Outcome]) -> Vec<&Outcome> {
     let mut batches: BTreeMap<usize, BTreeMap<usize, &Outcome>> = BTreeMap::new();
     for outcome in alone(outcomes) {
         let of = outcome.scenario;
         batches.entry(of.batch).or_default().insert(of.window, outcome);
     }
-    let single = batches.values().filter(|windows| windows.len() == 1);
-    let large = single.filter_map(|windows| windows.keys().next()).max().copied().unwrap_or(0);
-    let of = |windows: &BTreeMap<usize, _>| {
-        let fits = windows.range(large..).next().or_else(|| windows.iter().next_back());
-        fits.map(|(_, outcome)| *outcome)
-    };
-    batches.values().filter_map(of).collect()
+    let windows = batches.into_values().map(|windows| windows.into_values().collect::<Vec<_>>());
+    windows.filter_map(|windows| largest_for_most(&windows)).collect()
 }
