@@ -72,10 +72,10 @@ impl Core {
 
     /// Sets more room aside in the segment in use before a call has none left. If somebody else is changing segments, or
     /// it fails, the call that has none will see to it.
-    pub(crate) fn extend_ahead(&self, segment: &Arc<Segment>) {
+    pub(crate) fn extend_ahead(&self) {
         let Some(_rotation) = try_lock(&self.rotation) else { return };
-        let in_use = self.gate.enter().segment.as_ref().is_some_and(|s| Arc::ptr_eq(s, segment));
-        if in_use
+        let segment = self.gate.enter().segment.clone();
+        if let Some(segment) = segment
             && self.check_usable().is_ok()
             && let Err(error) = segment.extend(1)
         {

@@ -145,10 +145,11 @@ impl Core {
         lsn: Option<Lsn>,
         tally: &Tally,
     ) -> Result<()> {
-        let low = inside.segment.as_ref().filter(|segment| segment.take_low()).cloned();
+        // Not the segment itself: whoever closes the store waits for nobody who is outside.
+        let low = inside.segment.as_ref().is_some_and(|segment| segment.take_low());
         self.leave_and_wait(inside, lsn, tally)?;
-        if let Some(segment) = low {
-            self.extend_ahead(&segment);
+        if low {
+            self.extend_ahead();
         }
         Ok(())
     }

@@ -58,6 +58,7 @@ impl Upkeep {
         let Some(mut under_way) = self.sealing.take() else {
             return self.start_sealing(core);
         };
+        self.catalog.check_settled()?;
         if !under_way.sealing.step(&under_way.mem.table)? {
             self.sealing = Some(under_way);
             return Ok(true);
@@ -89,7 +90,7 @@ impl Upkeep {
         }
         let (number, expected) = (self.catalog.manifest.next_run, mem.ids() as u64);
         let target = RunTarget { number, generation: mem.generation, ticks: mem.ticks, expected };
-        // Nothing else takes the number before the run is installed: a merge starts when there is nothing to seal.
+        // Nothing else takes the number before the run is installed: while a seal is under way no merge starts.
         let sealing = Sealing::start(&mem.table, &*core.vault, target)?;
         self.sealing = Some(SealingTable { mem, sealing });
         Ok(true)

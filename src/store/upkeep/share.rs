@@ -60,7 +60,11 @@ impl Upkeep {
     pub(super) fn plan_refresh(&mut self, core: &Core) -> Result<()> {
         let sizes = core.sizes();
         let most = sizes.filter_blocks_max();
-        let filter = Arc::clone(&core.gate.enter().filter);
+        let (filter, waiting) = {
+            let view = core.gate.enter();
+            let waiting = view.frozen_behind().map(|mem| mem.ids() as u64).sum::<u64>();
+            (Arc::clone(&view.filter), waiting)
+        };
         let too_large = filter.blocks() > most;
         if let Some(refresh) = &self.refresh {
             let building = refresh.target().blocks();
@@ -71,7 +75,8 @@ impl Upkeep {
             self.refresh = None;
         }
         let outgrown = self.filter_ids > self.filter_capacity;
-        let live: u64 = self.catalog.manifest.runs.iter().map(|run| run.records).sum();
+        let in_runs = self.catalog.manifest.runs.iter().map(|run| run.records).sum::<u64>();
+        let live = in_runs + waiting;
         let (capacity, blocks) = sizes.filter(live);
         // One that an earlier share cut short grows once that is worth the work.
         let wanted = sizes.filter_blocks(self.filter_capacity);
