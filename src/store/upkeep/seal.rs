@@ -265,6 +265,19 @@ mod tests {
     }
 
     #[test]
+    fn ids_that_wait_for_their_run_are_no_dead_bits() {
+        let store = with_two_frozen();
+        let core = store.core();
+        let mut upkeep = core.hold_upkeep();
+        while upkeep.put_behind_filter(core).unwrap() {}
+        // As if it had been made for fewer: a refresh would free nothing.
+        upkeep.filter_capacity = 100;
+        assert!(!upkeep.refresh_step(core).unwrap());
+        upkeep.seal_all(core).unwrap();
+        assert!(!upkeep.refresh_step(core).unwrap());
+    }
+
+    #[test]
     fn sealed_tables_serve_again() {
         let store = with_two_frozen();
         let core = store.core();
