@@ -18,14 +18,12 @@ use std::time::{Duration, Instant};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use firstseen::Fingerprint;
-use firstseen::internals::index::BenchTable;
+use firstseen::internals::index::{AHEAD, BenchTable};
 
 use support::BATCH;
 use support::keys::Random;
 use support::setting;
 
-/// How many ids ahead a line is asked for, as in `store/call`.
-const AHEAD: usize = 20;
 /// What is inserted is made by this seed, and by those that follow in other threads.
 const PRESENT: u64 = 1;
 const ABSENT: u64 = 1_000;

@@ -34,6 +34,9 @@ impl Fingerprint {
     }
 }
 
+/// An id as tables and runs keep it: its fingerprint, and the tick in which it was first seen.
+pub(crate) type Record = (Fingerprint, u8);
+
 /// A hash map by fingerprint. They are uniform under the store's key, so nothing is hashed again.
 pub(crate) type FingerprintMap<T> = HashMap<Fingerprint, T, BuildHasherDefault<OwnBits>>;
 

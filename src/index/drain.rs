@@ -8,10 +8,7 @@ use std::ops::RangeInclusive;
 
 use super::slot::REACH;
 use super::table::Table;
-use crate::key::Fingerprint;
-
-/// A fingerprint and its tick.
-type Record = (Fingerprint, u8);
+use crate::key::{Fingerprint, Record};
 
 /// How far a table has been read in ascending order. See [`Table::drain`].
 #[derive(Debug)]

@@ -5,6 +5,9 @@ use std::io;
 use super::{Insert, Table};
 use crate::key::Fingerprint;
 
+/// How many ids ahead a store asks for the cache line of a table.
+pub const AHEAD: usize = super::AHEAD;
+
 /// An active table by itself.
 #[derive(Debug)]
 pub struct BenchTable(Table);

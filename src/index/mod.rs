@@ -23,6 +23,9 @@ pub mod harness;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
+/// How many ids ahead whoever looks into a table, or inserts, asks for the cache line.
+pub(crate) const AHEAD: usize = 20;
+
 pub(crate) use drain::Drain;
 pub(crate) use slot::{BUCKET_BITS_MAX, BUCKET_BITS_MIN};
 pub(crate) use table::{Insert, Table};

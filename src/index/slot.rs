@@ -10,7 +10,7 @@
 //! home bucket is the bucket where the slot stands less the displacement, so nothing of the 128 bits
 //! is lost.
 
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, Record};
 
 /// The fewest top bits that a bucket number takes: they make room for the fields above.
 pub(crate) const BUCKET_BITS_MIN: u32 = 16;
@@ -74,7 +74,7 @@ impl Layout {
     }
 
     /// The fingerprint and tick in a slot of `bucket`.
-    pub(crate) fn unpack(self, bucket: usize, low: u64, high: u64) -> (Fingerprint, u8) {
+    pub(crate) fn unpack(self, bucket: usize, low: u64, high: u64) -> Record {
         let home = (bucket - displacement(high)) as u64;
         let rest = high & (u64::MAX >> self.bucket_bits);
         let lo = if high & LOW_IS_ZERO == 0 { low } else { 0 };

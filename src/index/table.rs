@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::slot::{self, Layout, REACH};
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, Record};
 use crate::mem::{Words, prefetch};
 use crate::planted::{Bug, pause, planted};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
@@ -163,11 +163,7 @@ impl Table {
 
     /// Gives what stands in the occupied slots of a bucket; whether it has an empty one.
     #[inline]
-    pub(super) fn read_bucket(
-        &self,
-        bucket: usize,
-        mut give: impl FnMut((Fingerprint, u8)),
-    ) -> bool {
+    pub(super) fn read_bucket(&self, bucket: usize, mut give: impl FnMut(Record)) -> bool {
         let words = self.bucket(bucket);
         for s in 0..SLOTS {
             let low = words[s].load(Ordering::Relaxed);
@@ -184,7 +180,7 @@ impl Table {
     }
 
     /// The fingerprints that found no slot, ascending.
-    pub(super) fn overflow(&self) -> Vec<(Fingerprint, u8)> {
+    pub(super) fn overflow(&self) -> Vec<Record> {
         lock(&self.overflow).iter().map(|(&fingerprint, &tick)| (fingerprint, tick)).collect()
     }
 

@@ -36,7 +36,6 @@
 //! | page | 1 for the counts, 1 or 2 for the four or five records of a bucket |
 
 use crate::format::StoreId;
-use crate::key::Fingerprint;
 use crate::time::Ticks;
 
 mod cursor;
@@ -57,15 +56,13 @@ mod memory_file;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use crate::key::Record;
 pub(crate) use cursor::Cursor;
 pub(crate) use merge::{Merge, Sorted};
 pub use reader::ReadMode;
 pub(crate) use reader::Run;
 pub(crate) use values::{LatestValues, Values, ValuesWriter};
 pub(crate) use writer::RunWriter;
-
-/// An id as a run keeps it: its fingerprint, and the tick in which it was first seen.
-pub(crate) type Record = (Fingerprint, u8);
 
 /// Pages that are written or read in one go: 256 KiB.
 const BATCH_PAGES: usize = 64;

@@ -11,6 +11,7 @@ use super::*;
 use crate::error::{Corruption, Error, Result};
 use crate::format::run::{PAGE_U64, Page, SUM_AT, Shape, seal};
 use crate::format::{PAGE, put_u64, u64_at};
+use crate::key::Fingerprint;
 use crate::time::Timestamp;
 
 const STORE: StoreId = [0x5a; 16];

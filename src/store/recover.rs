@@ -7,7 +7,6 @@
 
 use std::path::Path;
 
-use super::call::AHEAD;
 use super::catalog::Catalog;
 use super::chain::Chain;
 use super::layout::read_segment_header;
@@ -19,7 +18,7 @@ use crate::format::StoreId;
 use crate::format::frame::{FrameHeader, FrameKind};
 use crate::format::manifest::Manifest;
 use crate::format::segment::{Previous, SegmentHeader};
-use crate::index::Table;
+use crate::index::{AHEAD, Table};
 use crate::key::Fingerprint;
 use crate::log::{Content, records_of, replay};
 use crate::planted::{Bug, planted};

@@ -15,7 +15,7 @@ use super::super::checksum::Salt;
 use super::super::{PAGE, put_u64, u64_at};
 use super::shape::{BUCKETS, Shape};
 use super::{Flaw, Page, check, seal};
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, Record};
 
 /// Records that a bucket can count.
 const BUCKET_MAX: u8 = 15;
@@ -64,7 +64,7 @@ impl PageBuilder {
 
     /// Adds records, which ascend from those of the page on, up to the one before which the page must be closed.
     /// Returns how many it added: at least one to an empty page.
-    pub(crate) fn extend(&mut self, records: &[(Fingerprint, u8)]) -> usize {
+    pub(crate) fn extend(&mut self, records: &[Record]) -> usize {
         if let (0, Some(&(first, _))) = (self.count, records.first()) {
             self.base_hi = first.hi;
         }
@@ -208,7 +208,7 @@ impl<'a> PageView<'a> {
     }
 
     /// Appends the records to `out`; they are in strictly ascending order.
-    pub(crate) fn decode(self, offset: u64, out: &mut Vec<(Fingerprint, u8)>) -> Result<(), Flaw> {
+    pub(crate) fn decode(self, offset: u64, out: &mut Vec<Record>) -> Result<(), Flaw> {
         let width = self.shape.bucket_width();
         let (mut index, mut below) = (0, None);
         for bucket in 0..BUCKETS {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::super::core::Core;
 use super::super::counters::Tally;
-use super::{AHEAD, Call, Moment, Moments, Room, Scratch};
+use super::{Call, Moment, Moments, Room, Scratch};
 use crate::claim::Held;
 use crate::config::TimeSource;
 use crate::error::{Error, Result};
 use crate::format::frame::{FrameKind, call_len_max};
-use crate::index::Insert;
+use crate::index::{AHEAD, Insert};
 use crate::key::Fingerprint;
 use crate::log::Lsn;
 use crate::planted::{Bug, planted};

@@ -5,9 +5,10 @@ use std::collections::hash_map::Entry;
 
 use super::super::core::Core;
 use super::super::counters::Tally;
-use super::{AHEAD, Call, Moment, Moments, Scratch};
+use super::{Call, Moment, Moments, Scratch};
 use crate::error::Result;
 use crate::filter::WindowFilter;
+use crate::index::AHEAD;
 use crate::key::{Fingerprint, FingerprintMap};
 use crate::planted::{Bug, planted};
 use crate::time::Timestamp;

@@ -37,8 +37,6 @@ pub(crate) use moment::{Moment, Moments};
 
 /// The most ids of a piece: 64 Ki ids are a megabyte of log.
 pub(crate) const PIECE_MAX: usize = 1 << 16;
-/// How many ids ahead the cache line of a table is asked for.
-pub(in crate::store) const AHEAD: usize = 20;
 
 /// The ids of a call, or of a piece of it, and when they are judged.
 #[derive(Debug, Clone, Copy)]

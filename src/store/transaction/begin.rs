@@ -5,11 +5,12 @@
 //! decides it. That is the stripe of the claim table, which an insertion holds too while claims are in
 //! use; or all of it, where nobody else is there (`claiming`). Nothing is written.
 
-use super::super::call::{AHEAD, Call, Scratch};
+use super::super::call::{Call, Scratch};
 use super::super::core::Core;
 use super::super::counters::Tally;
 use crate::claim::{Held, Take, Ticket};
 use crate::error::Result;
+use crate::index::AHEAD;
 use crate::key::Fingerprint;
 use crate::planted::{Bug, pause, planted};
 use crate::sync::Arc;

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::super::call::{AHEAD, Room};
+use super::super::call::Room;
 use super::super::core::Core;
 use super::LoggedState;
 use super::positions::{Records, Span};
@@ -20,6 +20,7 @@ use crate::format::commit::{
 };
 use crate::format::frame::{FrameBuffer, FrameKind, frame_len};
 use crate::format::value::Value;
+use crate::index::AHEAD;
 use crate::key::Fingerprint;
 use crate::log::{Lsn, Need};
 use crate::planted::{Bug, planted};
