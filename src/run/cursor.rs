@@ -1,8 +1,9 @@
 //! All records of a run, in ascending order.
 //!
 //! A cursor checks every page it reads, whatever was checked before: it feeds merges, and a page
-//! that has rotted since must not be written anew with a good checksum. It holds one decoded page
-//! and, by positioned reads, 256 KiB read ahead.
+//! that has rotted since must not be written anew with a good checksum. It yields no more records than
+//! the run says it has: whoever merges counts on that. It holds one decoded page and, by positioned
+//! reads, 256 KiB read ahead.
 
 use super::merge::Sorted;
 use super::reader::ReadAhead;
@@ -20,6 +21,8 @@ pub(crate) struct Cursor<'a> {
     /// Records below it are passed over.
     from: Fingerprint,
     last: Option<Fingerprint>,
+    /// How many records the pages so far held.
+    read: u64,
     /// The page under way, and how far it has been handed out.
     decoded: Vec<Record>,
     at: usize,
@@ -34,6 +37,7 @@ impl<'a> Cursor<'a> {
             page,
             from,
             last: None,
+            read: 0,
             decoded: Vec::with_capacity(run.header.shape.capacity()),
             at: 0,
             ahead: ReadAhead::default(),
@@ -80,6 +84,8 @@ impl<'a> Cursor<'a> {
             .and_then(|view| view.decode(offset, &mut self.decoded))
             .and_then(|()| follows(self.last, &self.decoded, offset))
             .map_err(|flaw| flaw.of(&run.path))?;
+        self.read += self.decoded.len() as u64;
+        run.footer.holds(self.read, run.len).map_err(|flaw| flaw.of(&run.path))?;
         self.last = self.decoded.last().map(|&(fingerprint, _)| fingerprint);
         Ok(())
     }

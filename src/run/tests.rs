@@ -173,7 +173,7 @@ proptest! {
                 let _ = run.filter_may_contain(Fingerprint::from_u128(spread(n)));
                 let _ = run.get(Fingerprint::from_u128(spread(n)));
             }
-            assert!(run.cursor().count() as u64 <= run.records() + 1);
+            assert!(run.cursor().count() as u64 <= run.records() + 1); // and an error
             let _ = run.verify(&mut |_| {});
         }
     }
@@ -183,6 +183,22 @@ fn reseal(bytes: &mut [u8], page: usize) {
     let salt = crate::format::checksum::Salt::new(&STORE, &crate::format::run::MAGIC, 7);
     let bytes: &mut Page = (&mut bytes[page..page + PAGE]).try_into().unwrap();
     seal(bytes, salt, page as u64);
+}
+
+/// A merge sizes what it writes by what its sources say they hold.
+#[test]
+fn a_run_yields_no_more_records_than_it_says() {
+    let (mut bytes, summary) = write(sorted_spread(300), 300);
+    let footer = summary.bytes as usize - PAGE;
+    bytes[footer + 8..footer + 16].copy_from_slice(&summary.pages.to_le_bytes());
+    reseal(&mut bytes, footer);
+    for mode in MODES {
+        let run = open(&bytes, mode).unwrap();
+        let read: Vec<_> = run.cursor().collect();
+        assert!(read.len() as u64 <= summary.pages + 1, "{} read", read.len());
+        let error = read.last().unwrap().as_ref().unwrap_err().to_string();
+        assert!(error.contains("records of a run"), "{error}");
+    }
 }
 
 #[test]

@@ -7,6 +7,9 @@ use crate::key::Fingerprint;
 /// The first eight bytes of a run file's last page.
 const END_MAGIC: [u8; 8] = *b"FSRUNEND";
 
+/// Where the number of records stands in it.
+const RECORDS_AT: usize = 8;
+
 /// The last page: what is known once every record is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Footer {
@@ -44,7 +47,7 @@ impl Footer {
         let len = self.file_len(header).expect("a run that was written");
         let mut page = [0; PAGE];
         page[..8].copy_from_slice(&END_MAGIC);
-        put_u64(&mut page, 8, self.records);
+        put_u64(&mut page, RECORDS_AT, self.records);
         put_u64(&mut page, 16, self.pages);
         put_u64(&mut page, 24, self.directory_offset(header).expect("below the length"));
         put_u64(&mut page, 32, len);
@@ -69,7 +72,7 @@ impl Footer {
             Fingerprint::from_u128(u128::from_le_bytes(bytes.expect("sixteen bytes")))
         };
         let footer = Footer {
-            records: u64_at(page, 8),
+            records: u64_at(page, RECORDS_AT),
             pages: u64_at(page, 16),
             first: fingerprint(40),
             last: fingerprint(56),
@@ -84,8 +87,23 @@ impl Footer {
         let most = footer.pages.saturating_mul(header.shape.capacity() as u64);
         if footer.records < footer.pages || footer.records > most {
             let expected = format!("{} to {most}", footer.pages);
-            return Err(Flaw::new(at + 8, "records of a run", expected, footer.records));
+            return Err(footer.records_flaw(len, expected));
         }
         Ok(footer)
+    }
+
+    /// Checks that a run of `len` bytes may hold as many records as were found in its pages so far.
+    #[inline]
+    pub(crate) fn holds(&self, found: u64, len: u64) -> Result<(), Flaw> {
+        match found <= self.records {
+            true => Ok(()),
+            false => Err(self.records_flaw(len, format!("at least {found}, which its pages hold"))),
+        }
+    }
+
+    #[cold]
+    fn records_flaw(&self, len: u64, expected: String) -> Flaw {
+        let at = len - PAGE_U64 + RECORDS_AT as u64;
+        Flaw::new(at, "records of a run", expected, self.records)
     }
 }
