@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use firstseen::Fingerprint;
 use firstseen::internals::log::{BenchFrame, BenchLog, replay};
+use firstseen::{Fingerprint, WriteMode};
 
 use support::keys::Random;
 use support::setting;
@@ -32,6 +32,7 @@ const READ: u64 = 64 << 20;
 /// Segments one after the other, under one name.
 struct Segments {
     path: PathBuf,
+    mode: WriteMode,
     log: BenchLog,
     frames: u64,
     bytes: u64,
@@ -39,9 +40,9 @@ struct Segments {
 }
 
 impl Segments {
-    fn new(dir: &Path) -> Segments {
+    fn new(dir: &Path, mode: WriteMode) -> Segments {
         let path = dir.join("bench.log");
-        Segments { log: create(&path), path, frames: 0, bytes: 0, syncs: 0 }
+        Segments { log: create(&path, mode), path, mode, frames: 0, bytes: 0, syncs: 0 }
     }
 
     /// Appends so many frames from each caller; the time of the longest.
@@ -52,7 +53,7 @@ impl Segments {
             let room = SEGMENT.saturating_sub(self.log.bytes()) / (frame_bytes(ids) * callers);
             if room == 0 {
                 self.count();
-                self.log = create(&self.path);
+                self.log = create(&self.path, self.mode);
                 continue;
             }
             let turn = left.min(room);
@@ -86,9 +87,9 @@ fn frame_bytes(ids: u64) -> u64 {
     40 + ids * 16
 }
 
-fn create(path: &Path) -> BenchLog {
+fn create(path: &Path, mode: WriteMode) -> BenchLog {
     let _ = std::fs::remove_file(path);
-    BenchLog::create(path).expect("a log")
+    BenchLog::create(path, mode).expect("a log")
 }
 
 fn frame(ids: u64) -> BenchFrame {
@@ -125,14 +126,22 @@ fn append(log: &BenchLog, frames: u64, ids: u64, synced: bool, callers: u64) -> 
 fn appending(c: &mut Criterion) {
     let dir = setting::folder();
     let mut group = setting::group(c, "log");
-    for (ids, synced, callers) in [
-        (IDS[0], false, 1),
-        (IDS[1], false, 1),
-        (IDS[2], false, 1),
-        (IDS[2], true, 1),
-        (IDS[2], true, 8),
+    let (positioned, mapped) = (WriteMode::Positioned, WriteMode::Mapped);
+    for (mode, ids, synced, callers) in [
+        (positioned, IDS[0], false, 1),
+        (mapped, IDS[0], false, 1),
+        (positioned, IDS[1], false, 1),
+        (mapped, IDS[1], false, 1),
+        (positioned, IDS[2], false, 1),
+        (mapped, IDS[2], false, 1),
+        (positioned, IDS[2], true, 1),
+        (mapped, IDS[2], true, 1),
+        (positioned, IDS[2], true, 8),
     ] {
         let mut name = format!("append {} bytes", ids * 16);
+        if mode == mapped {
+            name += ", mapped";
+        }
         if synced {
             name += ", synced";
         }
@@ -145,7 +154,7 @@ fn appending(c: &mut Criterion) {
             bytes: callers * ids * 16,
         });
         group.bench_function(&name, |b| {
-            let segments = segments.get_or_insert_with(|| Segments::new(dir.path()));
+            let segments = segments.get_or_insert_with(|| Segments::new(dir.path(), mode));
             b.iter_custom(|frames| segments.append(frames, ids, synced, callers));
         });
         if let Some(segments) = segments {
@@ -168,7 +177,7 @@ fn replaying(c: &mut Criterion) {
         group.throughput(Throughput::ElementsAndBytes { elements: frames, bytes });
         group.bench_function(&name, |b| {
             if !written {
-                let log = create(&path);
+                let log = create(&path, WriteMode::Positioned);
                 append(&log, frames, ids, false, 1);
                 log.close().expect("a log closes");
                 written = true;

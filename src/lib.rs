@@ -232,7 +232,7 @@
 //! | [`Builder::max_bytes`] | at least 32 MiB, default none |
 //!
 //! With [`ReadMode::Mapped`], the default, a medium that fails to deliver a page of a run ends the
-//! process with SIGBUS. [`ReadMode::Positioned`] makes it an error.
+//! process with SIGBUS. [`ReadMode::Positioned`] makes it an error. [`WriteMode`] says the like of the log.
 //!
 //! # Watching it
 //!
@@ -280,6 +280,7 @@ pub use config::{Backend, Durability, LeaseEnd, TimeSource};
 pub use error::{Corruption, Error, Refusal, Result};
 pub use identity::IdentityKind;
 pub use key::Fingerprint;
+pub use log::WriteMode;
 pub use run::ReadMode;
 pub use store::{
     Builder, CatchUp, Claim, ClaimBuilder, ClockCheck, Fresh, Past, Prepared, ProcessError,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Log, Need, Segment, records_of};
+use super::{Log, Need, Segment, WriteMode, records_of};
 use crate::error::{Error, Result};
 use crate::format::frame::{FrameBuffer, FrameKind};
 use crate::format::segment::{Previous, SegmentHeader};
@@ -44,10 +44,10 @@ pub struct BenchLog {
 }
 
 impl BenchLog {
-    /// A log in a new file.
-    pub fn create(path: &Path) -> Result<BenchLog> {
+    /// A log in a new file, written in this way.
+    pub fn create(path: &Path, mode: WriteMode) -> Result<BenchLog> {
         let file = Disk.create(path).map_err(|e| Error::io("create", path, e))?;
-        let segment = Arc::new(Segment::new(file, path.to_path_buf(), HEADER)?);
+        let segment = Arc::new(Segment::new(file, path.to_path_buf(), HEADER, mode)?);
         let log = Log::new(false);
         log.activate(&segment, Previous::default());
         Ok(BenchLog { log, segment })

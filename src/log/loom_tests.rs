@@ -4,7 +4,7 @@ use std::path::Path;
 
 use loom::thread;
 
-use super::{Log, Need, Segment, replay};
+use super::{Log, Need, Segment, WriteMode, replay};
 use crate::format::frame::{FrameBuffer, FrameKind};
 use crate::format::segment::{Previous, SegmentHeader};
 use crate::key::Fingerprint;
@@ -38,7 +38,7 @@ impl World {
             ticks,
             previous: Previous::default(),
         };
-        let segment = Arc::new(Segment::new(file, path, header).unwrap());
+        let segment = Arc::new(Segment::new(file, path, header, WriteMode::Positioned).unwrap());
         let log = Log::new(need == Need::Synced);
         let header = log.activate(&segment, Previous::default());
         log.wait(header, need).unwrap();

@@ -36,4 +36,5 @@ pub(crate) use content::Content;
 pub(crate) use replay::{Tail, records_of, replay, replay_prefix};
 pub(crate) use secure::secure;
 pub(crate) use segment::Segment;
+pub use segment::WriteMode;
 pub(crate) use writer::{Log, Lsn, Need};

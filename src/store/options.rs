@@ -10,6 +10,7 @@ use super::set::StoreSet;
 use crate::config::{Backend, Durability, LeaseEnd, TimeSource};
 use crate::error::{Error, Result};
 use crate::identity::IdentityKind;
+use crate::log::WriteMode;
 use crate::run::ReadMode;
 use crate::sys::Storage;
 use crate::sys::disk::Disk;
@@ -47,6 +48,7 @@ pub(crate) struct Options {
     pub(crate) future_skew: Duration,
     pub(crate) max_clock_jump: Option<Duration>,
     pub(crate) read_mode: ReadMode,
+    pub(crate) write_mode: WriteMode,
     pub(crate) create: bool,
     pub(crate) accept_incomplete: bool,
     pub(crate) background: bool,
@@ -94,6 +96,7 @@ impl Default for Builder {
                 future_skew: DEFAULT_FUTURE_SKEW,
                 max_clock_jump: None,
                 read_mode: ReadMode::Mapped,
+                write_mode: WriteMode::Positioned,
                 create: true,
                 accept_incomplete: false,
                 background: true,
@@ -238,6 +241,13 @@ impl Builder {
     #[must_use]
     pub fn read_mode(mut self, mode: ReadMode) -> Builder {
         self.options.read_mode = mode;
+        self
+    }
+
+    /// How the log is written. Default: [`WriteMode::Positioned`].
+    #[must_use]
+    pub fn write_mode(mut self, mode: WriteMode) -> Builder {
+        self.options.write_mode = mode;
         self
     }
 

@@ -171,7 +171,8 @@ impl Core {
         let header =
             SegmentHeader { store, number, generation, ticks, previous: Previous::default() };
         let file = self.vault.create_segment(number)?;
-        let segment = Segment::new(file, self.vault.segment_path(number), header);
+        let segment =
+            Segment::new(file, self.vault.segment_path(number), header, self.options.write_mode);
         // The next one takes the same number.
         let segment = segment.inspect_err(|_| self.remove_segment(number))?;
         rotation.next_segment += 1;

@@ -8,8 +8,8 @@
 //!
 //! The engine never sees `std::fs`. A test can therefore put a storage underneath that fails, tears
 //! or forgets, and the engine above it is the shipped one. The rules the engine keeps in return:
-//! a file is written by [`File::write_at`] only, never through a mapping; a file is mapped only when
-//! nothing writes to it any more, and is never truncated afterwards.
+//! a file is written by [`File::write_at`] only, whatever that does below; a file is mapped to be read
+//! only when nothing writes to it any more, and is never truncated afterwards.
 
 use std::fmt;
 use std::io;
@@ -114,6 +114,14 @@ pub trait File: Send + Sync + fmt::Debug {
     fn fill(&self, offset: u64, len: u64) -> io::Result<()> {
         let _ = (offset, len);
         Ok(())
+    }
+
+    /// Has what is written to the `len` bytes from `offset`, which were filled, copied into a mapping of them from now
+    /// on, until something is written behind them or the file is truncated. A page that the system cannot give ends
+    /// the process then; those that it cannot give now are written to as before. Where there is no such mapping
+    /// nothing changes.
+    fn map_to_write(&self, offset: u64, len: u64) {
+        let _ = (offset, len);
     }
 
     /// Cuts or extends the file to `len` bytes.

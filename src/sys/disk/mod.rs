@@ -14,7 +14,12 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use pieces::Pieces;
+
 use super::{File, Lock, Region, Storage, mmap, write_all_at};
+use crate::sync::{Mutex, OnceLock, lock};
+
+mod pieces;
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -145,6 +150,8 @@ pub(crate) fn holder(path: &Path) -> Option<u32> {
 #[derive(Debug)]
 struct DiskFile {
     file: fs::File,
+    /// Where it is written to through mappings; nothing where it never was.
+    pieces: OnceLock<Mutex<Pieces>>,
 }
 
 impl File for DiskFile {
@@ -157,7 +164,8 @@ impl File for DiskFile {
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        system::write_at(&self.file, buf, offset)
+        let mapped = self.pieces.get().and_then(|pieces| lock(pieces).write(buf, offset));
+        mapped.map_or_else(|| system::write_at(&self.file, buf, offset), Ok)
     }
 
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
@@ -184,7 +192,18 @@ impl File for DiskFile {
         Ok(())
     }
 
+    fn map_to_write(&self, offset: u64, len: u64) {
+        if let Some(end) = offset.checked_add(len) {
+            lock(self.pieces.get_or_init(Mutex::default)).add(&self.file, offset..end);
+        }
+    }
+
     fn truncate(&self, len: u64) -> io::Result<()> {
+        // Nobody writes to what is being cut off.
+        let mut pieces = self.pieces.get().map(lock);
+        if let Some(pieces) = &mut pieces {
+            pieces.clear();
+        }
         self.file.set_len(len)
     }
 
@@ -228,7 +247,7 @@ impl Drop for DiskLock {
 }
 
 fn open(path: &Path, options: &mut fs::OpenOptions) -> io::Result<Box<dyn File>> {
-    Ok(Box::new(DiskFile { file: open_file(path, options)? }))
+    Ok(Box::new(DiskFile { file: open_file(path, options)?, pieces: OnceLock::default() }))
 }
 
 /// Opens, and says so where a symbolic link stands in the place of a file.

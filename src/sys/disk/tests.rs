@@ -67,6 +67,72 @@ fn filling_leaves_zeros_there_and_nothing_else_changed() {
 }
 
 #[test]
+fn what_is_written_to_mapped_pieces_is_in_the_file() {
+    let (dir, disk) = scratch();
+    let path = dir.path().join("mapped");
+    let file = disk.create(&path).unwrap();
+    file.allocate(0, 30_000).unwrap();
+    file.fill(0, 30_000).unwrap();
+    // Neither their ends nor what is written keep to pages.
+    for place in [100..9_000, 9_000..20_000] {
+        file.map_to_write(place.start, place.end - place.start);
+    }
+    let bytes: Vec<u8> = (0..30_000_u32).map(|n| (n % 251) as u8 + 1).collect();
+    let mut at = 0;
+    for len in [70, 50, 1_000, 7_000, 3_000, 0, 8_000, 900, 5_000].into_iter().cycle() {
+        let end = bytes.len().min(at + len);
+        write_all_at(&*file, &bytes[at..end], at as u64).unwrap();
+        at = end;
+        let mut read = vec![0; at];
+        read_exact_at(&*disk.open(&path).unwrap(), &mut read, 0).unwrap();
+        assert!(read == bytes[..at], "up to {at}");
+        if at == bytes.len() {
+            break;
+        }
+    }
+    file.sync_data().unwrap();
+    assert!(*file.map(30_000).unwrap() == *bytes);
+}
+
+#[test]
+fn a_write_ends_where_its_piece_ends() {
+    let (dir, disk) = scratch();
+    let file = disk.create(&dir.path().join("mapped")).unwrap();
+    file.fill(0, 8_192).unwrap();
+    file.map_to_write(0, 4_096);
+    let mapped = cfg!(target_os = "linux");
+    assert_eq!(file.write_at(&[1; 200], 4_000).unwrap(), if mapped { 96 } else { 200 });
+    assert_eq!(file.write_at(&[2; 200], 4_096).unwrap(), 200);
+    assert_eq!(file.write_at(&[3; 5_000], 0).unwrap(), if mapped { 4_096 } else { 5_000 });
+}
+
+/// A mapping of what was cut off is not written to: that would be a SIGBUS.
+#[test]
+fn what_is_cut_off_is_mapped_no_more() {
+    let (dir, disk) = scratch();
+    let file = disk.create(&dir.path().join("mapped")).unwrap();
+    file.fill(0, 65_536).unwrap();
+    file.map_to_write(0, 65_536);
+    file.truncate(10).unwrap();
+    assert_eq!(file.write_at(&[7; 100], 60_000).unwrap(), 100);
+    assert_eq!(file.len().unwrap(), 60_100);
+    let mut buf = [1; 60_100];
+    read_exact_at(&*file, &mut buf, 0).unwrap();
+    assert!(buf[..60_000].iter().all(|&byte| byte == 0) && buf[60_000..] == [7; 100]);
+}
+
+/// Beyond the end of a file there is nothing that could be mapped.
+#[test]
+fn what_cannot_be_mapped_is_written_as_before() {
+    let (dir, disk) = scratch();
+    let file = disk.create(&dir.path().join("short")).unwrap();
+    file.map_to_write(1 << 20, 4_096);
+    file.map_to_write(u64::MAX, 2);
+    assert_eq!(file.write_at(&[1; 100], 1 << 20).unwrap(), 100);
+    assert_eq!(file.len().unwrap(), (1 << 20) + 100);
+}
+
+#[test]
 fn rename_replaces_and_list_names_everything() {
     let (dir, disk) = scratch();
     let sub = dir.path().join("x/y");

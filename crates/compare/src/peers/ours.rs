@@ -3,13 +3,17 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use firstseen::{Backend, Builder, Store, Verdict};
+use firstseen::{Backend, Builder, Store, Verdict, WriteMode};
 
 use crate::peer::{Durability, Entry, Id, Opened, Peer, Result, Setup};
 
 pub(super) fn entries() -> Vec<Entry> {
     vec![
         Entry::new("firstseen", Durability::Buffered, |setup| open(setup, Store::builder())),
+        // Its log as a mapping, as LMDB maps its file: for callers of one id.
+        Entry::new("firstseen-mapped", Durability::Buffered, |setup| {
+            open(setup, Store::builder().write_mode(WriteMode::Mapped))
+        }),
         // As often synced as sled is, but acknowledged only after the write.
         Entry::new("firstseen-interval", Durability::Interval, |setup| {
             let every = firstseen::Durability::Interval(Duration::from_millis(500));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use firstseen::{Backend, Builder, Durability, IdentityKind, ReadMode, Store};
+use firstseen::{Backend, Builder, Durability, IdentityKind, ReadMode, Store, WriteMode};
 
 use crate::support::Rng;
 
@@ -42,6 +42,7 @@ pub(crate) struct Setting {
     identity: IdentityKind,
     active_ids: usize,
     read_mode: ReadMode,
+    write_mode: WriteMode,
 }
 
 impl Setting {
@@ -68,6 +69,11 @@ impl Setting {
             quiet,
             active_ids: if quiet { 50_000 } else { 60 << random.below(7) },
             read_mode: random.pick(&[ReadMode::Mapped, ReadMode::Positioned]),
+            // A file system that has shut down tells it to calls of the system; to mappings, by SIGBUS.
+            write_mode: match scene {
+                Scene::Eio => WriteMode::Positioned,
+                _ => random.pick(&[WriteMode::Positioned, WriteMode::Mapped]),
+            },
         }
     }
 
@@ -96,6 +102,7 @@ impl Setting {
             .memory_budget(16 << 20)
             .active_ids(self.active_ids)
             .read_mode(self.read_mode)
+            .write_mode(self.write_mode)
     }
 
     /// What draws the child's work.
