@@ -7,7 +7,6 @@
 mod support;
 
 use std::{
-    env,
     hint::black_box,
     iter,
     time::{Duration, Instant},
@@ -21,6 +20,7 @@ use support::{
     filters::{Fast, Filter, GENERATIONS, PerGeneration, Record, Window},
     keys::{Random, Run},
     line_rate::LineRate,
+    setting,
     tagged::Tagged,
 };
 
@@ -37,8 +37,7 @@ const CANDIDATES: [(&str, Build); 7] = [
 ];
 
 fn main() {
-    let ids = env::var("FIRSTSEEN_BENCH_IDS")
-        .map_or(10_000_000, |ids| ids.parse().expect("FIRSTSEEN_BENCH_IDS is a number"));
+    let ids = setting::ids(10_000_000, 100_000);
     let rate = LineRate::new(ids * 2);
     let line_ns = rate.grouped_ns(Duration::from_secs(1));
     let rolling_ns = rate.rolling_ns(Duration::from_secs(1));

@@ -9,15 +9,15 @@
 //! `FIRSTSEEN_BENCH_DIR` (default: the system's temporary folder). The rows are measured in turns, round
 //! after round, and the median of the rounds is told, with the lowest and the highest.
 
-#[path = "support/ids.rs"]
-mod ids;
+mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use firstseen::{Claim, Store};
 
-use ids::{Id, id};
+use support::ids::{Id, id};
+use support::setting;
 
 /// A way of putting a batch of new ids through a store.
 type Put = fn(&Store, u64, &[Id]);
@@ -46,9 +46,7 @@ const WAYS: &[Way] = &[
 ];
 
 fn main() {
-    let quick = std::env::args().any(|arg| arg == "--test");
-    let dir =
-        std::env::var_os("FIRSTSEEN_BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let (quick, dir) = (setting::quick(), setting::dir());
     let (rounds, most) = if quick { (1, 2_000) } else { (5, 1_000_000) };
     let word = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
     let ways: Vec<&Way> = WAYS.iter().filter(|way| way.name.contains(&word)).collect();

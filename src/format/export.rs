@@ -7,7 +7,7 @@ use super::manifest::ForgottenEntry;
 use super::value::{Entry, Value};
 use super::{StoreId, put_u32, put_u64, u32_at, u64_at};
 use crate::error::{Corruption, Error};
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, Record};
 use crate::time::{Ticks, Timestamp};
 
 /// First bytes of a stream.
@@ -66,7 +66,7 @@ pub(crate) enum Block {
         ticks: Ticks,
         expected: u64,
     },
-    Records(Vec<(Fingerprint, u8)>),
+    Records(Vec<Record>),
     /// What is kept with ids of the generation.
     Values(Vec<(Fingerprint, Value)>),
     /// Totals of all that came before.

@@ -5,7 +5,7 @@
 
 use super::checksum::Salt;
 use super::{commit, put_u32, put_u64, u32_at, u64_at};
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, Record};
 use crate::planted::{Bug, planted};
 use crate::time::Timestamp;
 
@@ -177,7 +177,7 @@ impl FrameHeader {
     pub(crate) fn records<'a>(
         &self,
         payload: &'a [u8],
-    ) -> Option<impl Iterator<Item = (Fingerprint, u8)> + 'a> {
+    ) -> Option<impl Iterator<Item = Record> + 'a> {
         let mut payload = &payload[..self.len];
         let each = match self.kind? {
             FrameKind::TimedIds => Fingerprint::BYTES + 1,
@@ -235,7 +235,7 @@ mod tests {
         frame
     }
 
-    fn read(bytes: &[u8], offset: u64) -> Option<Vec<(Fingerprint, u8)>> {
+    fn read(bytes: &[u8], offset: u64) -> Option<Vec<Record>> {
         let header = FrameHeader::decode(bytes[..HEADER].try_into().unwrap(), salt(), offset)?;
         let payload = &bytes[HEADER..];
         header.verifies(payload).then(|| header.records(payload).unwrap().collect())

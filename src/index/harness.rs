@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Insert, Table};
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, Record};
 
 /// How many ids ahead a store asks for the cache line of a table.
 pub const AHEAD: usize = super::AHEAD;
@@ -50,7 +50,7 @@ impl BenchTable {
     }
 
     /// Hands the content to `each`, ascending, about `count` at a time, as sealing reads it.
-    pub fn drain(&self, count: usize, mut each: impl FnMut(&[(Fingerprint, u8)])) {
+    pub fn drain(&self, count: usize, mut each: impl FnMut(&[Record])) {
         let (mut drain, mut records) = (self.0.drain(), Vec::new());
         loop {
             drain.fill(&self.0, count, &mut records);

@@ -12,7 +12,7 @@ use crate::format::VERSION;
 use crate::format::checksum::Salt;
 use crate::format::frame::{ALIGN, FrameHeader, HEADER};
 use crate::format::segment::BYTES as SEGMENT_HEADER;
-use crate::key::Fingerprint;
+use crate::key::Record;
 use crate::planted::{Bug, planted};
 use crate::sys::{File, read_exact_at};
 
@@ -73,7 +73,7 @@ pub(crate) fn records_of<'a>(
     offset: u64,
     frame: &FrameHeader,
     payload: &'a [u8],
-) -> Result<impl Iterator<Item = (Fingerprint, u8)> + 'a> {
+) -> Result<impl Iterator<Item = Record> + 'a> {
     let records = frame.records(payload).ok_or_else(|| Corruption {
         path: path.to_path_buf(),
         offset,

@@ -10,7 +10,7 @@ use super::snapshot::{SegmentFile, Snapshot};
 use crate::error::{Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::segment::SegmentHeader;
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, Record};
 use crate::log::{Content, Tail, records_of, replay, replay_prefix};
 use crate::store::chain::Chain;
 use crate::store::layout::read_segment_header;
@@ -30,8 +30,8 @@ pub(super) struct Part {
 }
 
 /// What takes frames: see [`Part::each_frame`].
-pub(super) type EachFrame<'a> = dyn FnMut(Timestamp, &Content<'_>, &mut dyn Iterator<Item = (Fingerprint, u8)>) -> Result<()>
-    + 'a;
+pub(super) type EachFrame<'a> =
+    dyn FnMut(Timestamp, &Content<'_>, &mut dyn Iterator<Item = Record>) -> Result<()> + 'a;
 
 /// An id in the log, or one that was told to be forgotten.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ use super::log::Part;
 use crate::error::Result;
 use crate::format::manifest::{ForgottenEntry, Manifest};
 use crate::format::value::Value;
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, Record};
 use crate::log::Content;
 use crate::state::State;
 use crate::store::transaction::keep_values;
@@ -70,7 +70,7 @@ impl Survey {
         part: &Part,
         time: Timestamp,
         content: &Content<'_>,
-        records: &mut dyn Iterator<Item = (Fingerprint, u8)>,
+        records: &mut dyn Iterator<Item = Record>,
     ) {
         self.high_water = self.high_water.max(time);
         if let Some(state) = &mut self.state {

@@ -19,7 +19,7 @@ use crate::format::frame::{FrameHeader, FrameKind};
 use crate::format::manifest::Manifest;
 use crate::format::segment::{Previous, SegmentHeader};
 use crate::index::{AHEAD, Table};
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, Record};
 use crate::log::{Content, records_of, replay};
 use crate::planted::{Bug, planted};
 use crate::state::State;
@@ -209,8 +209,8 @@ impl Fill<'_, '_> {
         &self,
         frame: &FrameHeader,
         most: usize,
-        records: impl Iterator<Item = (Fingerprint, u8)>,
-        mut ahead: impl Iterator<Item = (Fingerprint, u8)>,
+        records: impl Iterator<Item = Record>,
+        mut ahead: impl Iterator<Item = Record>,
         replayed: &'r mut Replayed,
     ) -> Result<&'r MemTable> {
         let forgotten = self.base.forgotten;

@@ -18,7 +18,7 @@ use crate::format::superblock::Superblock;
 use crate::format::value::Value;
 use crate::format::{NUMBER_END, StoreId, u32_at};
 use crate::identity::IdentityKind;
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, Record};
 use crate::sys::Storage;
 use crate::time::Ticks;
 use crate::window::FORGOTTEN_MAX;
@@ -169,7 +169,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    fn push(&mut self, at: u64, records: &[(Fingerprint, u8)]) -> Result<()> {
+    fn push(&mut self, at: u64, records: &[Record]) -> Result<()> {
         let Some(open) = &mut self.open else {
             return Err(damage(at, "a generation before its records", "records"));
         };
