@@ -4,11 +4,10 @@
 use std::sync::Arc;
 
 use super::STEP;
-use super::seal::CHUNK;
 use crate::backend::{RunSink, RunTarget, Sealed, Vault};
 use crate::error::Result;
 use crate::key::Fingerprint;
-use crate::run::{LatestValues, Merge};
+use crate::run::{LatestValues, Merge, Records};
 
 /// Bytes of what is kept with ids that a step writes, about: some tens of milliseconds.
 const VALUES_STEP: usize = 8 << 20;
@@ -71,23 +70,18 @@ fn write_records(
     last: &mut Option<Fingerprint>,
 ) -> Result<bool> {
     let from = last.map_or(0, |last| last.hi);
-    let mut merge = Merge::new(inputs.iter().map(|run| run.in_order_from(from)).collect())?;
-    let (mut chunk, mut written) = (Vec::with_capacity(CHUNK), 0_u64);
+    let mut merge = Merge::new(inputs.iter().map(|run| run.records_from(from)).collect());
+    let (mut chunk, mut written) = (Vec::new(), 0);
     while written < STEP {
         chunk.clear();
-        while chunk.len() < CHUNK
-            && let Some(record) = merge.next().transpose()?
-        {
-            if last.is_none_or(|last| record.0 > last) {
-                chunk.push(record);
-            }
-        }
+        merge.next_chunk(&mut chunk)?;
         let Some(&(id, _)) = chunk.last() else {
             return Ok(true);
         };
-        sink.push(&chunk)?;
-        *last = Some(id);
-        written += chunk.len() as u64;
+        let known = last.map_or(0, |last| chunk.partition_point(|&(id, _)| id <= last));
+        sink.push(&chunk[known..])?;
+        *last = (*last).max(Some(id));
+        written += (chunk.len() - known) as u64;
     }
     Ok(false)
 }

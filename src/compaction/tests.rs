@@ -49,8 +49,8 @@ fn values(number: u64, each: usize, outcome: usize) -> Values {
 }
 
 fn write(disk: &MemoryDisk, number: u64, values: Values) -> Result<Arc<dyn Sealed>> {
-    let records = (0..1_000).map(|n| (id(number, n), number as u8));
-    write_run(&vault(disk), target(number), records.map(Ok), values.into_iter().map(Ok))
+    let records: Vec<_> = (0..1_000).map(|n| (id(number, n), number as u8)).collect();
+    write_run(&vault(disk), target(number), records.into_iter(), values.into_iter().map(Ok))
 }
 
 fn kept(run: &dyn Sealed) -> Values {
