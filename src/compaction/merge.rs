@@ -49,7 +49,7 @@ impl Merging {
     pub(crate) fn step(&mut self) -> Result<Option<Arc<dyn Sealed>>> {
         let sink = self.sink.as_deref_mut().expect("a finished merge takes no steps");
         let all = match self.stage {
-            Stage::Records => write_records(&self.inputs, sink, &mut self.last)?,
+            Stage::Records => write_records(&self.inputs, sink, &mut self.last, STEP)?,
             Stage::Values => write_values(&self.inputs, sink, &mut self.last)?,
         };
         if !all {
@@ -63,16 +63,17 @@ impl Merging {
     }
 }
 
-/// Writes some of the records after `last`; `true` once all are written.
-fn write_records(
+/// Writes the records after `last`, at least `step` of them, and not many more; `true` once all are written.
+pub(super) fn write_records(
     inputs: &[Arc<dyn Sealed>],
     sink: &mut dyn RunSink,
     last: &mut Option<Fingerprint>,
+    step: u64,
 ) -> Result<bool> {
     let from = last.map_or(0, |last| last.hi);
     let mut merge = Merge::new(inputs.iter().map(|run| run.records_from(from)).collect());
     let (mut chunk, mut written) = (Vec::new(), 0);
-    while written < STEP {
+    while written < step {
         chunk.clear();
         merge.next_chunk(&mut chunk)?;
         let Some(&(id, _)) = chunk.last() else {

@@ -1,16 +1,16 @@
 //! Several sorted sources as one.
 //!
 //! Records are merged in rounds. Of each source some are in memory; the least of their last ones is the
-//! *bound* of the round: what is not above it is all in memory, so every record that any source has of such a
-//! fingerprint. These are merged two lists at a time, in a tree: `log2(sources)` comparisons a record, none
-//! of them a branch, for which of two is the lesser no processor foretells. One fingerprint in several
-//! sources comes out once, with its smallest tick: the id was first seen then.
+//! *bound* of the round: all that is not above it is in memory, so every record that any source has of such
+//! a fingerprint. These are merged two lists at a time, in a tree: `log2(sources)` comparisons a record, and
+//! no branch on which of two is the lesser, for that is what no processor foretells. One fingerprint in
+//! several sources comes out once, with its smallest tick: the id was first seen then.
 //!
-//! A round uses up what some source has in memory, and costs the others a binary search each. So whatever
-//! the spread of the fingerprints, a record costs no more than a round over the records of a chunk.
+//! A round uses up what some source has in memory, and costs each of the others a binary search. So there
+//! are no more rounds than chunks, whatever the spread of the fingerprints.
 //!
-//! Memory: of each source [`HELD_MIN`] records and a chunk, and twice as much on their way out: 50 KiB a
-//! source, of runs.
+//! Memory: of each source fewer than [`HELD_MIN`] records and a chunk, and as many twice on their way out.
+//! Of runs, whose chunks are pages, that is 45 KiB a source.
 
 use std::hint::select_unpredictable;
 

@@ -56,8 +56,8 @@ fn values(records: &[Record]) -> Vec<(Fingerprint, Value)> {
 }
 
 fn write(vault: &SledVault, target: RunTarget, records: &[Record]) -> Arc<dyn Sealed> {
-    let values = values(records).into_iter().map(Ok);
-    write_run(vault, target, records.to_vec().into_iter(), values).unwrap()
+    let (values, records) = (values(records).into_iter().map(Ok), records.to_vec());
+    write_run(vault, target, records.into_iter(), values).unwrap()
 }
 
 fn check(run: &dyn Sealed, expected: &[Record]) {
