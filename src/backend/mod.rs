@@ -7,7 +7,6 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `in_order` | the records of a run, one after the other |
 //! | `open` | the vault of a store, by the name of its backend |
 //! | `mapped` | segments and runs as files, read through mappings: the default |
 //! | `sled` | segments and runs as keys of a sled database: behind the feature `sled` |
@@ -25,7 +24,6 @@
 //! 5. Whatever the manifest does not list is without meaning, and removed by
 //!    [`Vault::remove_leftovers`].
 
-mod in_order;
 pub(crate) mod mapped;
 mod open;
 #[cfg(feature = "sled")]
@@ -39,11 +37,10 @@ use crate::error::{Corruption, Result};
 use crate::format::manifest::{Manifest, RunEntry};
 use crate::format::value::Value;
 use crate::key::Fingerprint;
-use crate::run::Record;
+use crate::run::{Record, Records};
 use crate::sys::File;
 use crate::time::Ticks;
 
-pub(crate) use in_order::InOrder;
 pub(crate) use open::{Place, check_backend, open_vault, remove_vault};
 
 /// Where a store keeps its log and its runs.
@@ -164,12 +161,6 @@ pub(crate) trait Sealed: fmt::Debug + Send + Sync {
     fn values_after(&self, id: Option<Fingerprint>) -> ValuesInOrder<'_>;
 }
 
-/// Records in ascending order, some at a time.
-pub(crate) trait Records: fmt::Debug {
-    /// Appends the next records to `out`: at least one, but for the end. After an error it has ended.
-    fn next_chunk(&mut self, out: &mut Vec<Record>) -> Result<()>;
-}
-
 /// What is kept with ids, ascending.
 pub(crate) type ValuesInOrder<'a> = Box<dyn Iterator<Item = Result<(Fingerprint, Value)>> + 'a>;
 
@@ -206,15 +197,5 @@ impl dyn Sealed + '_ {
     /// The generation it belongs to.
     pub(crate) fn generation(&self) -> u64 {
         self.entry().generation
-    }
-
-    /// All records, ascending.
-    pub(crate) fn in_order(&self) -> InOrder<'_> {
-        self.in_order_from(0)
-    }
-
-    /// The records whose top 64 bits are `hi` or more, ascending.
-    pub(crate) fn in_order_from(&self, hi: u64) -> InOrder<'_> {
-        InOrder::new(self.records_from(hi))
     }
 }

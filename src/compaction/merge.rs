@@ -4,11 +4,10 @@
 use std::sync::Arc;
 
 use super::STEP;
-use super::seal::CHUNK;
 use crate::backend::{RunSink, RunTarget, Sealed, Vault};
 use crate::error::Result;
 use crate::key::Fingerprint;
-use crate::run::{LatestValues, Merge};
+use crate::run::{LatestValues, Merge, Records};
 
 /// Bytes of what is kept with ids that a step writes, about: some tens of milliseconds.
 const VALUES_STEP: usize = 8 << 20;
@@ -50,7 +49,7 @@ impl Merging {
     pub(crate) fn step(&mut self) -> Result<Option<Arc<dyn Sealed>>> {
         let sink = self.sink.as_deref_mut().expect("a finished merge takes no steps");
         let all = match self.stage {
-            Stage::Records => write_records(&self.inputs, sink, &mut self.last)?,
+            Stage::Records => write_records(&self.inputs, sink, &mut self.last, STEP)?,
             Stage::Values => write_values(&self.inputs, sink, &mut self.last)?,
         };
         if !all {
@@ -64,30 +63,26 @@ impl Merging {
     }
 }
 
-/// Writes some of the records after `last`; `true` once all are written.
-fn write_records(
+/// Writes the records after `last`, at least `step` of them, and not many more; `true` once all are written.
+pub(super) fn write_records(
     inputs: &[Arc<dyn Sealed>],
     sink: &mut dyn RunSink,
     last: &mut Option<Fingerprint>,
+    step: u64,
 ) -> Result<bool> {
     let from = last.map_or(0, |last| last.hi);
-    let mut merge = Merge::new(inputs.iter().map(|run| run.in_order_from(from)).collect())?;
-    let (mut chunk, mut written) = (Vec::with_capacity(CHUNK), 0_u64);
-    while written < STEP {
+    let mut merge = Merge::new(inputs.iter().map(|run| run.records_from(from)).collect());
+    let (mut chunk, mut written) = (Vec::new(), 0);
+    while written < step {
         chunk.clear();
-        while chunk.len() < CHUNK
-            && let Some(record) = merge.next().transpose()?
-        {
-            if last.is_none_or(|last| record.0 > last) {
-                chunk.push(record);
-            }
-        }
+        merge.next_chunk(&mut chunk)?;
         let Some(&(id, _)) = chunk.last() else {
             return Ok(true);
         };
-        sink.push(&chunk)?;
-        *last = Some(id);
-        written += chunk.len() as u64;
+        let known = last.map_or(0, |last| chunk.partition_point(|&(id, _)| id <= last));
+        sink.push(&chunk[known..])?;
+        *last = (*last).max(Some(id));
+        written += (chunk.len() - known) as u64;
     }
     Ok(false)
 }

@@ -5,13 +5,14 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::merge::write_records;
 use super::{Merging, write_run};
 use crate::backend::mapped::MappedVault;
 use crate::backend::{RunTarget, Sealed, Vault};
 use crate::error::Result;
 use crate::format::value::Value;
 use crate::key::Fingerprint;
-use crate::run::ReadMode;
+use crate::run::{ReadMode, Records};
 use crate::sys::Storage;
 use crate::testing::MemoryDisk;
 use crate::time::{Ticks, Timestamp};
@@ -49,8 +50,8 @@ fn values(number: u64, each: usize, outcome: usize) -> Values {
 }
 
 fn write(disk: &MemoryDisk, number: u64, values: Values) -> Result<Arc<dyn Sealed>> {
-    let records = (0..1_000).map(|n| (id(number, n), number as u8));
-    write_run(&vault(disk), target(number), records.map(Ok), values.into_iter().map(Ok))
+    let records: Vec<_> = (0..1_000).map(|n| (id(number, n), number as u8)).collect();
+    write_run(&vault(disk), target(number), records.into_iter(), values.into_iter().map(Ok))
 }
 
 fn kept(run: &dyn Sealed) -> Values {
@@ -147,6 +148,30 @@ fn merged_runs_keep_all_values_in_steps() {
     assert_eq!(names(&disk).len(), 4 + 3 + 2);
     let again = vault(&disk.crash()).open_run(&run.entry()).unwrap();
     assert!(kept(&*again) == all);
+}
+
+/// Also among ids that share their top 64 bits, and where several runs have one id.
+#[test]
+fn a_merge_goes_on_where_its_last_step_ended() {
+    let disk = disk();
+    let part = |number: u64| {
+        let ids = (0..1_000).map(|n| Fingerprint { hi: n / 400, lo: n * (number % 2 + 1) });
+        let records: Vec<_> = ids.map(|id| (id, number as u8)).collect();
+        write_run(&vault(&disk), target(number), records.into_iter(), std::iter::empty()).unwrap()
+    };
+    let runs = [1, 2, 3].map(part);
+    let mut expected: Vec<_> =
+        runs.iter().flat_map(|run| run.records_from(0).read_all().0).collect();
+    expected.sort_unstable();
+    expected.dedup_by_key(|(id, _)| *id);
+    let (mut sink, mut last) = (vault(&disk).start_run(target(9)).unwrap(), None);
+    let mut steps = 1;
+    while !write_records(&runs, &mut *sink, &mut last, 1).unwrap() {
+        steps += 1;
+    }
+    let (merged, read) = sink.finish().unwrap().records_from(0).read_all();
+    read.unwrap();
+    assert_eq!((merged, steps > 3), (expected, true), "{steps} steps");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::snapshot::Snapshot;
 use super::survey::Survey;
 use crate::error::{Error, Result};
 use crate::key::Fingerprint;
+use crate::run::Records;
 use crate::sys::Storage;
 use crate::time::{Ticks, Timestamp};
 
@@ -44,12 +45,10 @@ pub(super) fn dump(
     for file in files.runs {
         let run = file.open(&superblock)?;
         let (generation, ticks) = (run.generation(), run.ticks());
-        for record in run.in_order() {
-            let (id, tick) = record?;
-            if !decided(id) {
-                give(id, ticks.start_of(tick), generation)?;
-            }
-        }
+        run.records_from(0).each_chunk(|chunk| {
+            let mut kept = chunk.iter().filter(|&&(id, _)| !decided(id));
+            kept.try_for_each(|&(id, tick)| give(id, ticks.start_of(tick), generation))
+        })?;
     }
     for part in &parts {
         part.each(&mut |logged| match logged.forget || decided(logged.fingerprint) {

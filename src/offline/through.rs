@@ -49,7 +49,7 @@ fn copy_run(run: &dyn Sealed, vault: &dyn Vault) -> Result<RunEntry> {
         ticks: run.ticks(),
         expected: entry.records,
     };
-    let copy = write_run(vault, target, run.in_order(), run.values_after(None))?;
+    let copy = write_run(vault, target, run.records_from(0), run.values_after(None))?;
     Ok(copy.entry())
 }
 

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::merge::Sorted;
-use super::{Merge, ReadMode, Run, RunSpec, RunWriter};
+use super::{Merge, ReadMode, Records, Run, RunSpec, RunWriter};
 use crate::error::Result;
 use crate::key::Fingerprint;
 use crate::sys::File;
@@ -54,11 +53,10 @@ impl BenchRun {
 
 /// Merges runs; returns how many records came out.
 pub fn merge(runs: &[BenchRun]) -> Result<u64> {
-    let mut merge = Merge::new(runs.iter().map(|run| run.0.cursor()).collect())?;
     let mut records = 0;
-    while let Some(record) = merge.next_record()? {
-        std::hint::black_box(record);
-        records += 1;
-    }
+    Merge::new(runs.iter().map(|run| run.0.cursor()).collect()).each_chunk(|chunk| {
+        records += std::hint::black_box(chunk).len() as u64;
+        Ok(())
+    })?;
     Ok(records)
 }

@@ -5,6 +5,7 @@
 //! | `writer` | ascending records in, one file out, in one pass |
 //! | `open`, `reader` | [`Run`]: does this fingerprint stand here, and with which tick? |
 //! | `cursor` | all records in order |
+//! | `records` | [`Records`]: records in order, some at a time |
 //! | `merge` | several sorted sources as one |
 //! | `verify` | reads every byte and reports every damage |
 //! | `values` | outcomes and payload fingerprints, in a file beside a run |
@@ -45,6 +46,7 @@ mod merge;
 mod open;
 mod probe;
 mod reader;
+mod records;
 mod values;
 mod verify;
 mod writer;
@@ -58,9 +60,10 @@ mod tests;
 
 pub(crate) use crate::key::Record;
 pub(crate) use cursor::Cursor;
-pub(crate) use merge::{Merge, Sorted};
+pub(crate) use merge::Merge;
 pub use reader::ReadMode;
 pub(crate) use reader::Run;
+pub(crate) use records::Records;
 pub(crate) use values::{LatestValues, Values, ValuesWriter};
 pub(crate) use writer::RunWriter;
 

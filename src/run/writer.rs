@@ -88,7 +88,10 @@ impl RunWriter {
             self.first = first;
         }
         let follow = self.records == 0 || first > self.last;
-        assert!(follow && records.is_sorted_by(|a, b| a.0 < b.0), "records of a run ascend");
+        assert!(
+            follow && records.is_sorted_by(|a, b| a.0.as_u128() < b.0.as_u128()),
+            "records of a run ascend"
+        );
         self.filter.extend(records, self.salt, &*self.file, &self.path)?;
         let mut rest = &records[self.page.extend(records)..];
         while !rest.is_empty() {

@@ -7,7 +7,7 @@ use super::MemoryDisk;
 use crate::format::names;
 use crate::format::value::Value;
 use crate::key::Fingerprint;
-use crate::run::{Run, ValuesWriter};
+use crate::run::{Records, Run, ValuesWriter};
 use crate::store::catalog::Catalog;
 use crate::store::layout::read_store;
 use crate::sys::Storage;
@@ -37,8 +37,9 @@ pub(crate) fn give_values(
         let path = names::values(dir, entry.number);
         let file = disk.create(&path).unwrap();
         let mut writer = ValuesWriter::new(file, &path, &store, entry.number).unwrap();
-        for record in run.cursor() {
-            let (id, tick) = record.unwrap();
+        let (records, read) = run.cursor().read_all();
+        read.unwrap();
+        for (id, tick) in records {
             let value = value(&run, id, tick, times);
             writer.push(id, &value).unwrap();
             given.push((id, value));

@@ -1,11 +1,11 @@
 //! A run file as the front sees it.
 
-use super::super::{Found, Records, Sealed, ValuesInOrder};
+use super::super::{Found, Sealed, ValuesInOrder};
 use crate::error::{Corruption, Result};
 use crate::format::manifest::RunEntry;
 use crate::format::value::Value;
 use crate::key::Fingerprint;
-use crate::run::{Cursor, Record, Run};
+use crate::run::{Records, Run};
 use crate::time::Ticks;
 
 impl Sealed for Run {
@@ -67,11 +67,5 @@ impl Sealed for Run {
             Some(values) => Box::new(values.cursor_after(id)),
             None => Box::new(std::iter::empty()),
         }
-    }
-}
-
-impl Records for Cursor<'_> {
-    fn next_chunk(&mut self, out: &mut Vec<Record>) -> Result<()> {
-        Cursor::next_chunk(self, out)
     }
 }

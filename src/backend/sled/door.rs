@@ -15,6 +15,7 @@ use crate::error::{Corruption, Error, Result};
 use crate::format::StoreId;
 use crate::format::value::Value;
 use crate::key::Fingerprint;
+use crate::run::Records;
 use crate::sys::disk::Disk;
 use crate::time::{Ticks, Timestamp};
 
@@ -153,15 +154,8 @@ pub struct ShelvedRun(SledRun);
 impl ShelvedRun {
     /// All records, up to the first error.
     pub fn records(&self) -> (Vec<Record>, Result<()>) {
-        let sealed: &dyn Sealed = &self.0;
-        let mut records = Vec::new();
-        for record in sealed.in_order() {
-            match record {
-                Ok((id, tick)) => records.push((id.as_u128(), tick)),
-                Err(error) => return (records, Err(error)),
-            }
-        }
-        (records, Ok(()))
+        let (records, read) = self.0.records_from(0).read_all();
+        (records.into_iter().map(|(id, tick)| (id.as_u128(), tick)).collect(), read)
     }
 
     /// Looks one id up, the filter first.

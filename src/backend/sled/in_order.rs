@@ -2,7 +2,6 @@
 
 use sled::Iter;
 
-use super::super::Records;
 use super::block::{Block, END};
 use super::sealed::{SledRun, no_entry, split_next};
 use super::{keys, piece};
@@ -10,7 +9,7 @@ use crate::error::Result;
 use crate::format::run::Flaw;
 use crate::format::value::{Entry, Value};
 use crate::key::Fingerprint;
-use crate::run::Record;
+use crate::run::{Record, Records};
 
 /// A position among the records. After an error, and at the end, it yields nothing more.
 pub(super) struct BlocksInOrder<'a> {
@@ -23,12 +22,6 @@ pub(super) struct BlocksInOrder<'a> {
     /// With which id the next block begins, if that is known.
     next: Option<Fingerprint>,
     ended: bool,
-}
-
-impl std::fmt::Debug for BlocksInOrder<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BlocksInOrder").field("from", &self.from).finish_non_exhaustive()
-    }
 }
 
 impl<'a> BlocksInOrder<'a> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sled::{IVec, Tree};
 
-use super::super::{Found, Records, Sealed, ValuesInOrder};
+use super::super::{Found, Sealed, ValuesInOrder};
 use super::block::{Block, check_next};
 use super::database::Database;
 use super::filter::RunFilter;
@@ -18,6 +18,7 @@ use crate::format::run::Flaw;
 use crate::format::value::{Entry, Value};
 use crate::format::{StoreId, VERSION};
 use crate::key::Fingerprint;
+use crate::run::Records;
 use crate::time::Ticks;
 
 /// How many ids' filter blocks are asked for at once.

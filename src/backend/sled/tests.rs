@@ -9,7 +9,7 @@ use crate::compaction::write_run;
 use crate::error::Error;
 use crate::format::value::Value;
 use crate::key::Fingerprint;
-use crate::run::Record;
+use crate::run::{Record, Records};
 use crate::sys::disk::Disk;
 use crate::sys::{File, read_exact_at, write_all_at};
 use crate::time::{Ticks, Timestamp};
@@ -56,8 +56,8 @@ fn values(records: &[Record]) -> Vec<(Fingerprint, Value)> {
 }
 
 fn write(vault: &SledVault, target: RunTarget, records: &[Record]) -> Arc<dyn Sealed> {
-    let values = values(records).into_iter().map(Ok);
-    write_run(vault, target, records.iter().copied().map(Ok), values).unwrap()
+    let (values, records) = (values(records).into_iter().map(Ok), records.to_vec());
+    write_run(vault, target, records.into_iter(), values).unwrap()
 }
 
 fn check(run: &dyn Sealed, expected: &[Record]) {
@@ -70,11 +70,13 @@ fn check(run: &dyn Sealed, expected: &[Record]) {
     assert_eq!(found.hits.len(), expected.len());
     assert!(found.hits.iter().all(wanted) && found.hits.iter().all(|&(i, tick)| i as u8 == tick));
     assert!(found.pages < expected.len() as u64 + 100, "{} pages", found.pages);
-    let read: Vec<Record> = run.in_order().map(Result::unwrap).collect();
+    let (read, ended) = run.records_from(0).read_all();
+    ended.unwrap();
     assert!(read == expected);
     for from in [1, expected.len() / 2, expected.len() - 1] {
-        let rest = run.in_order_from(expected[from].0.hi).map(Result::unwrap);
-        assert!(rest.eq(expected[from..].iter().copied()));
+        let (rest, ended) = run.records_from(expected[from].0.hi).read_all();
+        ended.unwrap();
+        assert!(rest == expected[from..]);
     }
     let values = values(expected);
     assert_eq!(run.values(), values.len() as u64);
@@ -135,7 +137,7 @@ fn an_empty_run_is_a_run() {
     let run = write(&vault, target(1, 1, 0), &[]);
     let mut found = Found::default();
     run.find(&[id(1)], &[0], &mut found).unwrap();
-    assert!(found.hits.is_empty() && run.in_order().next().is_none());
+    assert!(found.hits.is_empty() && run.records_from(0).read_all().0.is_empty());
     assert_eq!(run.value(id(1)).unwrap(), None);
     run.verify(&mut |damage| panic!("{damage}")).unwrap();
 }
@@ -201,7 +203,7 @@ fn a_front_that_is_lost_is_not_passed_over() {
     tree.remove(super::keys::values(1, first, 0)).unwrap().unwrap();
     let run = vault.open_run(&entry).unwrap();
     for from in [0, records[1].0.hi] {
-        let read = run.in_order_from(from).next().unwrap();
+        let (_, read) = run.records_from(from).read_all();
         assert!(matches!(read, Err(Error::Corrupt(_))), "from {from:#x}: {read:?}");
     }
     for after in [None, Some(first)] {
@@ -292,10 +294,9 @@ fn the_example_of_the_format() {
     let ticks = Ticks { base: Timestamp::from_secs(1_700_000_000), micros: 1_000_000 };
     let target = RunTarget { number: 7, generation: 3, ticks, expected: 2 };
     let ids = [5 << 64 | 1, 1 << 122].map(Fingerprint::from_u128);
-    let records = [(ids[0], 0x11), (ids[1], 0x33)];
+    let records = vec![(ids[0], 0x11), (ids[1], 0x33)];
     let paid = Value { time: ticks.base, payload: None, outcome: Some((*b"paid").into()) };
-    write_run(&vault, target, records.into_iter().map(Ok), std::iter::once(Ok((ids[0], paid))))
-        .unwrap();
+    write_run(&vault, target, records.into_iter(), std::iter::once(Ok((ids[0], paid)))).unwrap();
     let database = vault.database().unwrap();
     let tree = database.db().open_tree(super::keys::generation(3)).unwrap();
     let shown: Vec<String> =

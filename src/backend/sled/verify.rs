@@ -4,6 +4,7 @@ use super::super::Sealed;
 use super::sealed::SledRun;
 use crate::error::{Corruption, Error, Result};
 use crate::format::run::Flaw;
+use crate::run::Records;
 
 /// Reads a run: checksums, order and count of records, that no block is missing, that the filter hides
 /// none of them; the same of what is kept with ids. What follows on a damage is not read.
@@ -12,14 +13,17 @@ pub(super) fn verify(run: &SledRun, report: &mut dyn FnMut(Corruption)) -> Resul
     let sealed: &dyn Sealed = run;
     let mut tally = Tally { report, run, broken: false };
     let (mut records, mut ticks) = (0, (u8::MAX, 0));
-    for record in sealed.in_order() {
-        let Some((id, tick)) = tally.note(record)? else { break };
-        records += 1;
-        ticks = (tick.min(ticks.0), tick.max(ticks.1));
-        if !run.filter.may_contain(id) {
-            tally.tell(Flaw::new(0, "filter of a run in sled", format!("{id} in it"), "none"));
+    let read = sealed.records_from(0).each_chunk(|chunk| {
+        records += chunk.len() as u64;
+        for &(id, tick) in chunk {
+            ticks = (tick.min(ticks.0), tick.max(ticks.1));
+            if !run.filter.may_contain(id) {
+                tally.tell(Flaw::new(0, "filter of a run in sled", format!("{id} in it"), "none"));
+            }
         }
-    }
+        Ok(())
+    });
+    tally.note(read)?;
     tally.compare("records of a run in sled", header.records, records);
     tally.compare("first tick of a run in sled", header.tick_range.0, ticks.0);
     tally.compare("last tick of a run in sled", header.tick_range.1, ticks.1);

@@ -13,21 +13,20 @@
 
 use super::super::checksum::Salt;
 use super::super::{PAGE, put_u64, u64_at};
-use super::shape::{BUCKETS, Shape};
+use super::shape::{BUCKETS, CAPACITY_MAX, Shape};
 use super::{Flaw, Page, check, seal};
 use crate::key::{Fingerprint, Record};
 
 /// Records that a bucket can count.
 const BUCKET_MAX: u8 = 15;
 
+/// Bytes that are written for a bucket where each of its records gets one: one store.
+const SPILL: usize = BUCKET_MAX as usize + 1;
+
 /// Where the count of records stands, and how the page goes on.
 const COUNT_AT: usize = 8;
 const NIBBLES_AT: usize = 10;
 pub(super) const BODY_AT: usize = 42;
-
-fn base_of(hi: u64) -> u128 {
-    u128::from(hi) << 64
-}
 
 /// A data page in the making.
 #[derive(Debug)]
@@ -70,10 +69,10 @@ impl PageBuilder {
         }
         // All that goes on from record to record is held in registers: what is loaded back from where it was just
         // stored is waited for.
-        let (shape, base, page) = (self.shape, base_of(self.base_hi), &mut *self.page);
+        let (shape, base, page) = (self.shape, self.base_hi, &mut *self.page);
         let (mut count, mut counts_at, mut counts) = (self.count, self.counts_at, self.counts);
         for &(fingerprint, tick) in records.iter().take(shape.capacity() - count) {
-            let Some((bucket, remainder)) = shape.place(fingerprint.as_u128() - base) else {
+            let Some((bucket, hi)) = shape.place(fingerprint.hi - base) else {
                 break;
             };
             let (pair, nibble) = (NIBBLES_AT + bucket as usize / 2, bucket % 2 * 4);
@@ -84,10 +83,8 @@ impl PageBuilder {
             (counts_at, counts) = (pair, before + (1 << nibble));
             page[pair] = counts;
             let (at, shift) = shape.position(count);
-            // Only the byte that the record before it ends in has bits already.
-            let begun = u128::from(page[at]);
-            let record = begun | (remainder << 8 | u128::from(tick)) << shift;
-            page[at..at + 16].copy_from_slice(&record.to_le_bytes());
+            let packed = Packed { hi, lo: fingerprint.lo, tick };
+            packed.put((&mut page[at..at + 16]).try_into().expect("16 bytes"), shift);
             count += 1;
         }
         let added = count - self.count;
@@ -115,7 +112,9 @@ impl PageBuilder {
 pub(crate) struct Spot {
     first: u16,
     count: u16,
-    remainder: u128,
+    /// Its distance from the start of the bucket, in halves.
+    hi: u64,
+    lo: u64,
 }
 
 /// A data page whose checksum and counts are known to be right.
@@ -171,8 +170,8 @@ impl<'a> PageView<'a> {
     /// Where in this page `fingerprint` stands, if anywhere. Reads the first cache line only.
     #[inline]
     pub(crate) fn spot(self, fingerprint: Fingerprint) -> Option<Spot> {
-        let delta = fingerprint.as_u128().checked_sub(base_of(self.base_hi()))?;
-        let (bucket, remainder) = self.shape.place(delta)?;
+        let delta = fingerprint.hi.checked_sub(self.base_hi())?;
+        let (bucket, hi) = self.shape.place(delta)?;
         let word = self.nibbles(bucket as usize / 16);
         let shift = bucket % 16 * 4;
         let mut first = nibble_sum(word & ((1 << shift) - 1));
@@ -180,7 +179,7 @@ impl<'a> PageView<'a> {
             first += nibble_sum(self.nibbles(earlier));
         }
         let count = (word >> shift & 15) as usize;
-        Some(Spot { first: first as u16, count: count as u16, remainder })
+        Some(Spot { first: first as u16, count: count as u16, hi, lo: fingerprint.lo })
     }
 
     /// The bytes of the page that [`PageView::find_at`] will read, from the first to the last.
@@ -197,8 +196,8 @@ impl<'a> PageView<'a> {
         let (first, count) = (usize::from(spot.first), usize::from(spot.count));
         (first..first + count)
             .map(|index| self.record(index))
-            .find(|record| record >> 8 == spot.remainder)
-            .map(|record| record as u8)
+            .find(|record| (record.hi, record.lo) == (spot.hi, spot.lo))
+            .map(|record| record.tick)
     }
 
     /// The first record's fingerprint.
@@ -207,29 +206,54 @@ impl<'a> PageView<'a> {
         self.fingerprint(bucket, self.record(0))
     }
 
-    /// Appends the records to `out`; they are in strictly ascending order.
+    /// Appends the records to `out`, in strictly ascending order. If they are not, what it appended is of no use.
     pub(crate) fn decode(self, offset: u64, out: &mut Vec<Record>) -> Result<(), Flaw> {
-        let width = self.shape.bucket_width();
-        let (mut index, mut below) = (0, None);
-        for bucket in 0..BUCKETS {
-            for _ in 0..self.in_bucket(bucket) {
-                let record = self.record(index);
-                let fingerprint = self.fingerprint(bucket, record);
-                if record >> 8 >= width || below >= Some(fingerprint) {
-                    let (expected, found) = (format!("above {below:?}"), fingerprint);
-                    return Err(Flaw::new(offset, "order of a run page", expected, found));
-                }
-                out.push((fingerprint, record as u8));
-                below = Some(fingerprint);
-                index += 1;
-            }
+        let begin = out.len();
+        let (width, buckets) = (self.shape.bucket_start(1), self.buckets());
+        let (mut index, mut beyond) = (0, false);
+        // There is no branch on a record, nor on how many its bucket has: both are what no processor foretells.
+        out.extend(buckets[..self.count()].iter().map(|&bucket| {
+            let record = self.record(index);
+            index += 1;
+            beyond |= record.hi >= width;
+            (self.fingerprint(u32::from(bucket), record), record.tick)
+        }));
+        let found = &out[begin..];
+        match !beyond && found.is_sorted_by(|a, b| a.0.as_u128() < b.0.as_u128()) {
+            true => Ok(()),
+            false => Err(self.disorder(offset, found)),
         }
-        Ok(())
     }
 
-    fn fingerprint(self, bucket: u32, record: u128) -> Fingerprint {
-        let delta = self.shape.bucket_start(bucket) + (record >> 8);
-        Fingerprint::from_u128(base_of(self.base_hi()).wrapping_add(delta))
+    /// Of the records that were found, the first that is beyond its bucket or not above the one before it.
+    #[cold]
+    fn disorder(self, offset: u64, found: &[Record]) -> Flaw {
+        let width = self.shape.bucket_start(1);
+        let ids = || found.iter().map(|&(id, _)| id);
+        let befores = std::iter::once(None).chain(ids().map(Some));
+        let mut ids = befores.zip(ids()).enumerate();
+        let wrong = ids.find(|&(index, (before, id))| {
+            self.record(index).hi >= width || before.is_some_and(|before| before >= id)
+        });
+        let (before, id) = wrong.map(|(_, wrong)| wrong).unwrap_or_default();
+        Flaw::new(offset, "order of a run page", format!("above {before:?}"), id)
+    }
+
+    /// The bucket of each record.
+    fn buckets(self) -> [u8; CAPACITY_MAX + SPILL] {
+        let (mut buckets, mut first) = ([0; CAPACITY_MAX + SPILL], 0);
+        for bucket in 0..BUCKETS {
+            // What is beyond its records is written over by the buckets that follow.
+            buckets[first..first + SPILL].fill(bucket as u8);
+            first += usize::from(self.in_bucket(bucket));
+        }
+        buckets
+    }
+
+    #[inline]
+    fn fingerprint(self, bucket: u32, record: Packed) -> Fingerprint {
+        let start = self.base_hi().wrapping_add(self.shape.bucket_start(bucket));
+        Fingerprint { hi: start.wrapping_add(record.hi), lo: record.lo }
     }
 
     fn in_bucket(self, bucket: u32) -> u8 {
@@ -241,13 +265,42 @@ impl<'a> PageView<'a> {
         u64_at(self.page, NIBBLES_AT + index * 8)
     }
 
-    /// Remainder and, in the low 8 bits, tick. The load may touch the checksum, never go beyond.
+    /// A record. The load may touch the checksum, never go beyond.
     #[inline]
-    fn record(self, index: usize) -> u128 {
+    fn record(self, index: usize) -> Packed {
         let (at, shift) = self.shape.position(index);
         let bytes = self.page[at..at + 16].try_into().expect("16 bytes");
-        let kept = u128::MAX >> (120 - self.shape.remainder_bits());
-        u128::from_le_bytes(bytes) >> shift & kept
+        Packed::read(bytes, shift, self.shape)
+    }
+}
+
+/// A record as it is packed: its distance from the start of its bucket, in halves, and its tick.
+#[derive(Debug, Clone, Copy)]
+struct Packed {
+    hi: u64,
+    lo: u64,
+    tick: u8,
+}
+
+/// Each half is shifted by itself: as one number of 128 bits they would be shifted slowly.
+impl Packed {
+    /// The record that begins at bit `shift` of `bytes`.
+    #[inline]
+    fn read(bytes: &[u8; 16], shift: u32, shape: Shape) -> Packed {
+        let (low, high) = (u64_at(bytes, 0), u64_at(bytes, 8));
+        Packed {
+            hi: high >> (8 + shift) & shape.remainder_hi_max(),
+            lo: low >> (8 + shift) | high << (56 - shift),
+            tick: (low >> shift) as u8,
+        }
+    }
+
+    /// Writes it from bit `shift` of `bytes` on. The bits before belong to another record, those behind to none.
+    #[inline]
+    fn put(self, bytes: &mut [u8; 16], shift: u32) {
+        let begun = u64::from(bytes[0]);
+        put_u64(bytes, 0, begun | u64::from(self.tick) << shift | self.lo << (8 + shift));
+        put_u64(bytes, 8, self.lo >> (56 - shift) | self.hi << (8 + shift));
     }
 }
 

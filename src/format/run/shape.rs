@@ -6,12 +6,19 @@ use super::page::BODY_AT;
 /// Buckets of a page.
 pub(super) const BUCKETS: u32 = 64;
 
+/// Records of a page in the narrowest shape.
+pub(super) const CAPACITY_MAX: usize = capacity(Shape::BITS_MIN + 8);
+
 /// The widest record that can start at any bit and still be loaded as 16 bytes.
 const WIDTH_UNALIGNED_MAX: u32 = 128 - 7;
 
 /// Enough for every division of fewer than 2^22 units, the most a page spans, by a scale of up to 2^16: rounding up
 /// adds less than one part in 2^22 of a bucket.
 const INVERSE_BITS: u32 = 22 + 16;
+
+const fn capacity(width: u32) -> usize {
+    (SUM_AT - BODY_AT) * 8 / width as usize
+}
 
 /// How the records of one run are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +56,7 @@ impl Shape {
             bucket_scale,
             inverse_scale: (1_u64 << INVERSE_BITS).div_ceil(u64::from(bucket_scale)),
             width,
-            capacity: (SUM_AT - BODY_AT) * 8 / width as usize,
+            capacity: capacity(width),
         })
     }
 
@@ -65,7 +72,9 @@ impl Shape {
         for bits in Self::BITS_MIN..=Self::BITS_MAX {
             let widest = Shape::new(bits, 1 << Self::SCALE_BITS).expect("bits in range");
             let snug = (spacing / u128::from(BUCKETS)).saturating_mul(widest.capacity as u128);
-            if widest.bucket_width() >= snug.saturating_add(snug / 22) || bits == Self::BITS_MAX {
+            if u128::from(widest.bucket_start(1)) << 64 >= snug.saturating_add(snug / 22)
+                || bits == Self::BITS_MAX
+            {
                 let roomy = snug.saturating_add(snug / 5) >> (bits - Self::SCALE_BITS);
                 let scale = roomy.clamp(1, 1 << Self::SCALE_BITS) as u32;
                 return Shape::new(bits, scale).expect("scale in range");
@@ -93,14 +102,17 @@ impl Shape {
         self.remainder_bits - Self::SCALE_BITS - 64
     }
 
-    pub(super) fn bucket_width(self) -> u128 {
-        self.bucket_start(1)
+    /// The top half of the largest remainder.
+    #[inline]
+    pub(super) fn remainder_hi_max(self) -> u64 {
+        u64::MAX >> (128 - self.remainder_bits)
     }
 
-    /// Bucket and remainder of a record `delta` above the base; `None` beyond the last bucket.
+    /// Bucket and remainder of a record `delta` above the base, both in top halves: the lower ones are the same.
+    /// `None` beyond the last bucket.
     #[inline]
-    pub(super) fn place(self, delta: u128) -> Option<(u32, u128)> {
-        let units = (delta >> 64) as u64 >> self.unit_bits_hi();
+    pub(super) fn place(self, delta: u64) -> Option<(u32, u64)> {
+        let units = delta >> self.unit_bits_hi();
         if units >= u64::from(BUCKETS * self.bucket_scale) {
             return None;
         }
@@ -108,9 +120,10 @@ impl Shape {
         Some((bucket, delta - self.bucket_start(bucket)))
     }
 
+    /// How far above the base a bucket begins, in top halves. The lower half is 0.
     #[inline]
-    pub(super) fn bucket_start(self, bucket: u32) -> u128 {
-        u128::from(u64::from(bucket * self.bucket_scale) << self.unit_bits_hi()) << 64
+    pub(super) fn bucket_start(self, bucket: u32) -> u64 {
+        u64::from(bucket * self.bucket_scale) << self.unit_bits_hi()
     }
 
     /// Byte and bit within it at which record `index` begins.
@@ -129,7 +142,7 @@ mod tests {
     fn the_first_record_of_a_page_always_fits() {
         for expected in [0, 1, 100, 10_000_000, 1 << 50, u64::MAX] {
             let shape = Shape::for_expected(expected);
-            assert!(shape.place(u128::from(u64::MAX)).is_some(), "{shape:?}");
+            assert!(shape.place(0).is_some(), "{shape:?}");
         }
     }
 
@@ -145,8 +158,8 @@ mod tests {
         for scale in 1..=1 << Shape::SCALE_BITS {
             let shape = Shape::new(80, scale).unwrap();
             for bucket in 0..BUCKETS {
-                let first = u128::from(bucket * scale) << 64;
-                let last = first + (u128::from(scale) << 64) - 1;
+                let first = u64::from(bucket * scale);
+                let last = first + u64::from(scale) - 1;
                 assert_eq!(shape.place(first), Some((bucket, 0)));
                 assert_eq!(shape.place(last), Some((bucket, last - first)));
             }
@@ -156,7 +169,7 @@ mod tests {
     #[test]
     fn a_place_is_a_bucket_and_what_is_left() {
         let shape = Shape::new(107, 50_000).unwrap();
-        let width = shape.bucket_width();
+        let width = shape.bucket_start(1);
         assert_eq!(shape.place(0), Some((0, 0)));
         assert_eq!(shape.place(5 * width + 3), Some((5, 3)));
         assert_eq!(shape.place(64 * width - 1), Some((63, width - 1)));

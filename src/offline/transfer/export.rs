@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::super::log::{Part, parts};
 use super::super::snapshot::{RunSource, Snapshot};
 use super::super::survey::Survey;
-use crate::backend::{InOrder, Sealed, ValuesInOrder};
+use crate::backend::{Sealed, ValuesInOrder};
 use crate::error::{Corruption, Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::export::{
@@ -19,7 +19,7 @@ use crate::format::manifest::ForgottenEntry;
 use crate::format::superblock::Superblock;
 use crate::format::value::Value;
 use crate::key::Fingerprint;
-use crate::run::{LatestValues, Merge, Record, Sorted};
+use crate::run::{LatestValues, Merge, Record, Records};
 use crate::sys::Storage;
 use crate::time::Ticks;
 
@@ -208,19 +208,19 @@ fn write_records(
     forgotten: &[ForgottenEntry],
     stream: &mut Stream<'_>,
 ) -> Result<()> {
-    let mut sources: Vec<Source<'_>> = runs.iter().map(|run| Source::Run(run.in_order())).collect();
-    sources.push(Source::Log(logged.into_iter()));
+    let mut sources: Vec<Box<dyn Records + '_>> =
+        runs.iter().map(|run| run.records_from(0)).collect();
+    sources.push(Box::new(logged.into_iter()));
     let mut block = Vec::with_capacity(RECORDS_MAX);
-    for record in Merge::new(sources)? {
-        let record = record?;
-        if find(forgotten, record.0).is_some() {
-            continue;
+    Merge::new(sources).each_chunk(|chunk| {
+        for &record in chunk.iter().filter(|(id, _)| find(forgotten, *id).is_none()) {
+            block.push(record);
+            if block.len() == RECORDS_MAX {
+                stream.push(&Block::Records(std::mem::take(&mut block)))?;
+            }
         }
-        block.push(record);
-        if block.len() == RECORDS_MAX {
-            stream.push(&Block::Records(std::mem::take(&mut block)))?;
-        }
-    }
+        Ok(())
+    })?;
     if !block.is_empty() {
         stream.push(&Block::Records(block))?;
     }
@@ -260,19 +260,4 @@ fn write_values(
 fn find(forgotten: &[ForgottenEntry], id: Fingerprint) -> Option<&ForgottenEntry> {
     let at = forgotten.binary_search_by_key(&id, |entry| entry.fingerprint).ok()?;
     Some(&forgotten[at])
-}
-
-/// Where a merge gets records from.
-enum Source<'a> {
-    Run(InOrder<'a>),
-    Log(std::vec::IntoIter<Record>),
-}
-
-impl Sorted for Source<'_> {
-    fn next_record(&mut self) -> Result<Option<Record>> {
-        match self {
-            Source::Run(run) => run.next_record(),
-            Source::Log(records) => Ok(records.next()),
-        }
-    }
 }

@@ -22,7 +22,7 @@ use crate::format::value::{SUM, Value, file as values_file};
 use crate::format::{PAGE, manifest, put_u64, run, segment, superblock, u64_at};
 use crate::key::Fingerprint;
 use crate::log::replay;
-use crate::run::{ReadMode, Run, RunSpec, RunWriter, Values, ValuesWriter};
+use crate::run::{ReadMode, Records, Run, RunSpec, RunWriter, Values, ValuesWriter};
 use crate::sys::{File, Storage, write_all_at};
 use crate::testing::MemoryDisk;
 use crate::time::{Ticks, Timestamp};
@@ -289,14 +289,8 @@ impl FuzzRun {
 
     /// All records, up to the first error.
     pub fn records(&self) -> (Vec<Record>, Result<()>) {
-        let mut records = Vec::new();
-        for record in self.0.cursor() {
-            match record {
-                Ok((id, tick)) => records.push((id.as_u128(), tick)),
-                Err(error) => return (records, Err(error)),
-            }
-        }
-        (records, Ok(()))
+        let (records, read) = self.0.cursor().read_all();
+        (records.into_iter().map(|(id, tick)| (id.as_u128(), tick)).collect(), read)
     }
 
     /// Looks one id up, the filter first.
