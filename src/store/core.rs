@@ -10,6 +10,7 @@ use super::catch_up::Begun;
 use super::counters::Counters;
 use super::open::Recovery;
 use super::options::Options;
+use super::pace::Pace;
 use super::rotation::Rotation;
 use super::transaction::{Fences, InDoubt, LoggedState, Positions};
 use super::upkeep::Upkeep;
@@ -64,6 +65,7 @@ pub(crate) struct Core {
     pub(crate) spares: Mutex<Vec<Table>>,
     pub(crate) upkeep: Mutex<Upkeep>,
     pub(crate) bell: Bell,
+    pub(crate) pace: Pace,
     pub(crate) counters: Counters,
     pub(crate) closed: AtomicBool,
     pub(crate) recovery: Recovery,

@@ -8,6 +8,7 @@
 //! | `catch_up` | what was done elsewhere, told to a store that missed it |
 //! | `transaction` | claims, and what is committed with their ids |
 //! | `rotation` | making room: log space, a fresh table, the next generation |
+//! | `pace` | how callers are slowed down while upkeep is behind |
 //! | `running` | an open store, up to its closing |
 //! | `upkeep` | seal, expire, merge, refresh, and keeping to the share of memory |
 //! | `pool`, `crew` | the threads that do them |
@@ -34,6 +35,7 @@ pub(crate) mod layout;
 mod metrics;
 mod open;
 pub(crate) mod options;
+mod pace;
 pub(crate) mod pool;
 mod recover;
 mod rotation;

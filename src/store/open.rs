@@ -528,6 +528,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         spares: Mutex::default(),
         upkeep: Mutex::new(upkeep),
         bell: super::bell::Bell::default(),
+        pace: super::pace::Pace::new(),
         counters: super::counters::Counters::default(),
         closed: AtomicBool::new(false),
         recovery: parts.recovery,

@@ -15,7 +15,7 @@ use crate::time::{Ticks, Timestamp};
 use crate::window::{Frozen, MemTable};
 
 /// How many frozen tables may wait to be sealed. A caller that would freeze one more waits.
-const FROZEN_MAX: usize = 2;
+pub(super) const FROZEN_MAX: usize = 2;
 
 /// What a call has no room for.
 #[derive(Debug, Clone, Copy)]

@@ -72,6 +72,11 @@ impl MemTable {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// How many ids it takes.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Notes that ids of it are in segment `number` as well.
     pub(crate) fn add_segment(&self, number: u64) {
         lock(&self.segments).push(number);

@@ -20,9 +20,11 @@ mod insert;
 mod lookup;
 mod moment;
 
+use std::time::Duration;
+
 use super::core::Core;
 use super::counters::Tally;
-use super::rotation::Need;
+use super::rotation::{FROZEN_MAX, Need};
 use crate::backend::Found;
 use crate::error::Result;
 use crate::format::frame::FrameBuffer;
@@ -92,6 +94,16 @@ pub(in crate::store) struct Room<'a> {
     pub(in crate::store) bytes: u64,
 }
 
+/// What a caller does for all, once its own call is done. Nothing of it holds the log's segment: whoever closes the store
+/// waits for nobody who is outside.
+#[derive(Debug)]
+struct Chores {
+    /// The log has little room ready, and it is this caller that readies more.
+    low: bool,
+    /// How long it pauses, for upkeep is so far behind that the next rotation would wait.
+    pause: Option<Duration>,
+}
+
 impl Core {
     /// Enters the gate with room for `ids` ids. Makes room first where there is none.
     pub(in crate::store) fn enter_with_room(
@@ -143,13 +155,37 @@ impl Core {
         lsn: Option<Lsn>,
         tally: &Tally,
     ) -> Result<()> {
-        // Not the segment itself: whoever closes the store waits for nobody who is outside.
-        let low = inside.segment.as_ref().is_some_and(|segment| segment.take_low());
+        let chores = self.chores(&inside, tally.new);
         self.leave_and_wait(inside, lsn, tally)?;
+        self.see_to(chores);
+        Ok(())
+    }
+
+    /// What is due from a call that has let in `new` ids.
+    fn chores(&self, view: &View, new: u64) -> Chores {
+        let low = view.segment.as_ref().is_some_and(|segment| segment.take_low());
+        let pause = if new > 0 && view.frozen.len() >= FROZEN_MAX {
+            self.pace.charge(new, view.active.ids(), view.active.limit())
+        } else {
+            None
+        };
+        Chores { low, pause }
+    }
+
+    /// Does them, outside of the gate and once the call is acknowledged.
+    fn see_to(&self, Chores { low, pause }: Chores) {
         if low {
             self.extend_ahead();
         }
-        Ok(())
+        if let Some(pause) = pause {
+            std::thread::sleep(pause);
+        }
+    }
+
+    /// Does what is due from a transaction that has let in `new` ids, once it is acknowledged.
+    pub(in crate::store) fn see_to_chores(&self, new: usize) {
+        let chores = self.chores(&self.gate.enter(), new as u64);
+        self.see_to(chores);
     }
 
     fn leave_and_wait(
@@ -169,5 +205,67 @@ impl Core {
             self.gate.wait_for(&readers, slot);
         }
         self.acknowledge(self.log.staged())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::Store;
+    use crate::testing::MemoryDisk;
+
+    fn open() -> Store {
+        let builder = Store::builder().memory_budget(16 << 20).background(false);
+        builder.storage(Arc::new(MemoryDisk::new())).open("/s").unwrap()
+    }
+
+    fn ids(numbers: std::ops::Range<u64>) -> Vec<[u8; 8]> {
+        numbers.map(u64::to_le_bytes).collect()
+    }
+
+    /// However ids are let in, no call finds less room in the log than it needs.
+    #[test]
+    fn room_in_the_log_is_ready_before_it_is_needed() {
+        for transactions in [false, true] {
+            let store = open();
+            for call in 0..100 {
+                let ids = ids(call * 1_000..(call + 1) * 1_000);
+                if transactions {
+                    store.begin(&ids).unwrap().commit().unwrap();
+                } else {
+                    store.check_and_insert(&ids).unwrap();
+                }
+                let inside = store.core().gate.enter();
+                assert!(inside.segment.as_ref().unwrap().has_room(100 << 10), "call {call}");
+            }
+        }
+    }
+
+    #[test]
+    fn callers_pause_only_while_the_next_rotation_would_wait() {
+        let store = open();
+        let core = store.core();
+        core.pace.begin();
+        // Somebody has sealed before: a table takes its time.
+        std::thread::sleep(Duration::from_millis(2));
+        core.pace.finish(1_000);
+        let pause = |new| core.chores(&core.gate.enter(), new).pause;
+        for frozen in 0..=FROZEN_MAX as u64 {
+            store.check_and_insert(&ids(frozen * 100..frozen * 100 + 100)).unwrap();
+            assert_eq!(pause(0), None);
+            let inside = core.gate.enter();
+            assert_eq!(inside.frozen.len() as u64, frozen);
+            // All of what a table takes is let in, and upkeep has not begun.
+            inside.active.reserve(inside.active.limit() - 100);
+            drop(inside);
+            core.pace.begin();
+            assert_eq!(pause(1 << 20).is_some(), frozen == FROZEN_MAX as u64, "{frozen} frozen");
+            core.gate.enter().active.release(core.gate.enter().active.limit() - 100);
+            if frozen < FROZEN_MAX as u64 {
+                core.rotate(None, core.clock.now()).unwrap();
+            }
+        }
     }
 }

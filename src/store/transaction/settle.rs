@@ -65,7 +65,9 @@ impl Core {
         // What was inserted is in the table; what was not is free.
         self.claims.give_back(brought.ids, brought.ticket);
         brought.ticket.settle();
-        self.acknowledge_commit(done?, false)
+        self.acknowledge_commit(done?, false)?;
+        self.see_to_chores(brought.ids.len());
+        Ok(())
     }
 
     fn commit_settling(&self, brought: &mut Brought<'_>) -> Result<Option<Lsn>> {
@@ -192,7 +194,9 @@ impl Core {
         drop(state);
         drop(room);
         self.end_prepared(held, &ids);
-        self.acknowledge_commit(Some(lsn), false)
+        self.acknowledge_commit(Some(lsn), false)?;
+        self.see_to_chores(ids.len());
+        Ok(())
     }
 
     /// The payload that commits what was prepared. Of the progress of its source that was prepared it

@@ -35,6 +35,8 @@ type SharedRun = std::sync::Arc<dyn Sealed>;
 pub(crate) struct Upkeep {
     pub(crate) catalog: Catalog,
     sealing: Option<SealingTable>,
+    /// Whether a table has waited since the one before it was sealed.
+    busy: bool,
     merging: Option<Merging>,
     refresh: Option<Refresh>,
     /// Ids whose bits are in the view's filter, expired ones included.
@@ -76,6 +78,7 @@ impl Upkeep {
         Upkeep {
             catalog,
             sealing: None,
+            busy: false,
             merging: None,
             refresh,
             filter_ids,

@@ -2,7 +2,7 @@
 
 use super::{SharedRun, Upkeep, add_run, remove_run, tidy};
 use crate::backend::RunTarget;
-use crate::compaction::Sealing;
+use crate::compaction::{STEP, Sealing};
 use crate::error::Result;
 use crate::format::names;
 use crate::planted::{Bug, planted};
@@ -19,6 +19,7 @@ const SPARES_MAX: usize = 2;
 pub(super) struct SealingTable {
     pub(super) mem: Arc<MemTable>,
     sealing: Sealing,
+    steps: u64,
 }
 
 impl Upkeep {
@@ -60,10 +61,12 @@ impl Upkeep {
         };
         self.catalog.check_settled()?;
         if !under_way.sealing.step(&under_way.mem.table)? {
+            under_way.steps += 1;
+            core.pace.note_sealed(under_way.steps * STEP, under_way.mem.ids() as u64);
             self.sealing = Some(under_way);
             return Ok(true);
         }
-        let SealingTable { mem, sealing } = under_way;
+        let SealingTable { mem, sealing, .. } = under_way;
         let run = sealing.finish(&mem.values.sorted())?;
         self.replace_by_run(core, mem, Some(run))?;
         Ok(true)
@@ -74,6 +77,9 @@ impl Upkeep {
         let Some(Frozen { mem, lsn, .. }) = core.gate.enter().frozen.last().cloned() else {
             return Ok(false);
         };
+        if !self.busy {
+            core.pace.begin();
+        }
         self.catalog.check_settled()?;
         // Only what was acknowledged, or may still be, goes into a run.
         core.acknowledge(lsn)?;
@@ -92,7 +98,7 @@ impl Upkeep {
         let target = RunTarget { number, generation: mem.generation, ticks: mem.ticks, expected };
         // Nothing else takes the number before the run is installed: while a seal is under way no merge starts.
         let sealing = Sealing::start(&mem.table, &*core.vault, target)?;
-        self.sealing = Some(SealingTable { mem, sealing });
+        self.sealing = Some(SealingTable { mem, sealing, steps: 0 });
         Ok(true)
     }
 
@@ -111,10 +117,13 @@ impl Upkeep {
             }
             return Err(error);
         }
-        core.gate.update(|view| {
+        self.busy = core.gate.update(|view| {
             view.frozen.retain(|frozen| !Arc::ptr_eq(&frozen.mem, &mem));
             view.runs.splice(0..0, run.clone());
+            !view.frozen.is_empty()
         });
+        core.pace.finish(run.as_ref().map_or(0, |run| run.records()));
+        core.pace.begin();
         for number in first_segment..self.catalog.manifest.first_segment {
             core.remove_segment(number);
         }
