@@ -527,6 +527,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         cut_generation: AtomicBool::new(false),
         spares: Mutex::default(),
         upkeep: Mutex::new(upkeep),
+        pace: super::call::Pace::default(),
         bell: super::bell::Bell::default(),
         counters: super::counters::Counters::default(),
         closed: AtomicBool::new(false),

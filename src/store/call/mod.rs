@@ -5,6 +5,8 @@
 //! | `lookup` | what is older than the active table, and looks that insert nothing |
 //! | `insert` | a call that inserts, piece by piece |
 //! | `moment` | at which time each id is judged |
+//! | `runs` | looks into the runs, with reads ahead where memory does not hold them |
+//! | `pace` | whether it does |
 //!
 //! A call is settled in pieces, each all or nothing. A piece:
 //!
@@ -19,11 +21,12 @@
 mod insert;
 mod lookup;
 mod moment;
+mod pace;
+mod runs;
 
 use super::core::Core;
 use super::counters::Tally;
 use super::rotation::Need;
-use crate::backend::Found;
 use crate::error::Result;
 use crate::format::frame::FrameBuffer;
 use crate::key::Fingerprint;
@@ -34,6 +37,8 @@ use crate::time::Timestamp;
 use crate::window::View;
 
 pub(crate) use moment::{Moment, Moments};
+pub(crate) use pace::Pace;
+use runs::Looked;
 
 /// The most ids of a piece: 64 Ki ids are a megabyte of log.
 pub(crate) const PIECE_MAX: usize = 1 << 16;
@@ -76,8 +81,7 @@ pub(crate) struct Scratch {
     pub(crate) moments: Vec<Moment>,
     /// Indices of ids that the filter cannot rule out.
     maybe: Vec<u32>,
-    /// What was found in a run.
-    found: Found,
+    looked: Looked,
     /// Indices of ids that the set of forgotten ids let in, ascending.
     let_in: Vec<u32>,
     frame: FrameBuffer,

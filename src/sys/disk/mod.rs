@@ -184,6 +184,10 @@ impl File for DiskFile {
         Ok(())
     }
 
+    fn will_read(&self, offset: u64, len: u64) {
+        system::will_read(&self.file, offset, len);
+    }
+
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
     }
