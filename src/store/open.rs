@@ -527,7 +527,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         cut_generation: AtomicBool::new(false),
         spares: Mutex::default(),
         upkeep: Mutex::new(upkeep),
-        pace: super::call::Pace::default(),
+        coldness: super::call::Coldness::default(),
         bell: super::bell::Bell::default(),
         counters: super::counters::Counters::default(),
         closed: AtomicBool::new(false),

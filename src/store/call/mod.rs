@@ -6,7 +6,7 @@
 //! | `insert` | a call that inserts, piece by piece |
 //! | `moment` | at which time each id is judged |
 //! | `runs` | looks into the runs, with reads ahead where memory does not hold them |
-//! | `pace` | whether it does |
+//! | `coldness` | whether it does |
 //!
 //! A call is settled in pieces, each all or nothing. A piece:
 //!
@@ -18,10 +18,10 @@
 //! 4. Stages one frame with what was inserted, leaves the gate, and waits until the frame, and every
 //!    frame that a duplicate verdict may rest on, is as durable as promised.
 
+mod coldness;
 mod insert;
 mod lookup;
 mod moment;
-mod pace;
 mod runs;
 
 use super::core::Core;
@@ -36,8 +36,8 @@ use crate::sync::gate::Inside;
 use crate::time::Timestamp;
 use crate::window::View;
 
+pub(crate) use coldness::Coldness;
 pub(crate) use moment::{Moment, Moments};
-pub(crate) use pace::Pace;
 use runs::Looked;
 
 /// The most ids of a piece: 64 Ki ids are a megabyte of log.

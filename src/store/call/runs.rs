@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::super::core::Core;
 use super::super::counters::Tally;
-use super::pace::Work;
+use super::coldness::Work;
 use super::{Call, Scratch};
 use crate::backend::{Found, Sealed, Step};
 use crate::error::Result;
@@ -64,13 +64,13 @@ impl Core {
         }
         let runs = &*view.runs;
         let mut look = Look { core: self, call, runs, verdicts, tally, questions: 0 };
-        if self.pace.tells() {
+        if self.coldness.tells() {
             look.ahead(maybe, looked)?;
         } else {
             let begun = self.monotonic();
             look.one_after_the_other(maybe, looked)?;
             let work = Work { questions: look.questions, pages: look.tally.page_reads };
-            self.pace.took(self.monotonic().since(begun), work);
+            self.coldness.took(self.monotonic().since(begun), work);
         }
         tally.filter_false_positives += asked.saturating_sub(tally.found);
         Ok(())

@@ -28,7 +28,7 @@ pub(super) struct Work {
 
 /// Relaxed throughout: it decides how runs are asked, never what they answer.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct Coldness {
     /// Whether the last look without telling was slow.
     slow: AtomicU64,
     /// For how many looks runs are told of yet.
@@ -37,7 +37,7 @@ pub(crate) struct Pace {
     last: AtomicU64,
 }
 
-impl Pace {
+impl Coldness {
     /// Whether the look that begins is to tell of what it will read.
     pub(super) fn tells(&self) -> bool {
         let left = self.left.load(Ordering::Relaxed);
@@ -75,32 +75,32 @@ mod tests {
     const SLOW: Duration = Duration::from_micros(921);
 
     /// How many looks tell, before one does not.
-    fn telling(pace: &Pace) -> u64 {
-        (0..).find(|_| !pace.tells()).unwrap()
+    fn telling(coldness: &Coldness) -> u64 {
+        (0..).find(|_| !coldness.tells()).unwrap()
     }
 
     #[test]
     fn one_slow_look_is_not_enough() {
-        let pace = Pace::default();
+        let coldness = Coldness::default();
         for _ in 0..3 {
-            pace.took(SLOW, WORK);
-            pace.took(FAST, WORK);
+            coldness.took(SLOW, WORK);
+            coldness.took(FAST, WORK);
         }
-        assert_eq!(telling(&pace), 0);
+        assert_eq!(telling(&coldness), 0);
     }
 
     #[test]
     fn slow_looks_are_followed_by_more_and_more_that_tell() {
-        let pace = Pace::default();
-        pace.took(SLOW, WORK);
+        let coldness = Coldness::default();
+        coldness.took(SLOW, WORK);
         for looks in [64, 128, 256, 512, 1024, 1024] {
-            pace.took(SLOW, WORK);
-            assert_eq!(telling(&pace), looks);
+            coldness.took(SLOW, WORK);
+            assert_eq!(telling(&coldness), looks);
         }
-        pace.took(FAST, WORK);
-        assert_eq!(telling(&pace), 0);
-        pace.took(SLOW, WORK);
-        pace.took(SLOW, WORK);
-        assert_eq!(telling(&pace), 64, "and from the start again");
+        coldness.took(FAST, WORK);
+        assert_eq!(telling(&coldness), 0);
+        coldness.took(SLOW, WORK);
+        coldness.took(SLOW, WORK);
+        assert_eq!(telling(&coldness), 64, "and from the start again");
     }
 }
