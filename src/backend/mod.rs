@@ -139,8 +139,19 @@ pub(crate) trait Sealed: fmt::Debug + Send + Sync {
     /// Memory that it takes beside caches, in bytes.
     fn memory(&self) -> usize;
 
+    /// Adds to `out` those of the indices `asked` whose ids it may have a record of: in memory, or by one cache
+    /// line each. Those that are left out are not here, for certain.
+    fn sift(&self, ids: &[Fingerprint], asked: &[u32], out: &mut Vec<u32>) -> Result<()>;
+
     /// Looks up those of `ids` that stand at the indices `asked`.
     fn find(&self, ids: &[Fingerprint], asked: &[u32], found: &mut Found) -> Result<()>;
+
+    /// Tells the system what a step for these ids will read, so that the reads overlap. Ids that ascend are told in
+    /// the fewest words. Returns how many reads that are; none where there is nothing to tell.
+    fn announce(&self, ids: &[Fingerprint], asked: &[u32], step: Step) -> usize {
+        let _ = (ids, asked, step);
+        0
+    }
 
     /// Whether it may have a record of `id`: in memory, or by one cache line. `false` is certain.
     fn may_contain(&self, id: Fingerprint) -> Result<bool>;
@@ -164,6 +175,15 @@ pub(crate) trait Sealed: fmt::Debug + Send + Sync {
 /// What is kept with ids, ascending.
 pub(crate) type ValuesInOrder<'a> = Box<dyn Iterator<Item = Result<(Fingerprint, Value)>> + 'a>;
 
+/// What a run can be told of before it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// [`Sealed::sift`].
+    Sift,
+    /// [`Sealed::find`].
+    Find,
+}
+
 /// What a look into a run found and what it cost. Its memory is used again from run to run.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -171,8 +191,6 @@ pub(crate) struct Found {
     pub(crate) hits: Vec<(u32, u8)>,
     /// Pages that were read.
     pub(crate) pages: u64,
-    /// Indices of ids that the run's filter cannot rule out.
-    candidates: Vec<u32>,
 }
 
 impl Found {

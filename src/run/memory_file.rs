@@ -1,6 +1,7 @@
 //! A file in memory, for the tests of this folder. It writes short now and then, as files may.
 
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use crate::sys::{File, Region};
@@ -8,17 +9,22 @@ use crate::sys::{File, Region};
 /// Room is given no further than this, however much is asked for.
 const ALLOCATED_MAX: u64 = 64 << 20;
 
-/// Clones share their bytes.
+/// Clones share their bytes, and what they were told.
 #[derive(Debug, Clone, Default)]
-pub(super) struct MemoryFile(pub(super) Arc<Mutex<Vec<u8>>>);
+pub(super) struct MemoryFile(pub(super) Arc<Mutex<Vec<u8>>>, Arc<Mutex<Vec<Range<u64>>>>);
 
 impl MemoryFile {
     pub(super) fn holding(bytes: Vec<u8>) -> MemoryFile {
-        MemoryFile(Arc::new(Mutex::new(bytes)))
+        MemoryFile(Arc::new(Mutex::new(bytes)), Arc::default())
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
         self.0.lock().unwrap().clone()
+    }
+
+    /// The bytes that will be read, as it was told since the last time.
+    pub(super) fn take_told(&self) -> Vec<Range<u64>> {
+        std::mem::take(&mut self.1.lock().unwrap())
     }
 }
 
@@ -53,6 +59,10 @@ impl File for MemoryFile {
             bytes.resize(end, 0);
         }
         Ok(())
+    }
+
+    fn will_read(&self, offset: u64, len: u64) {
+        self.1.lock().unwrap().push(offset..offset + len);
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `writer` | ascending records in, one file out, in one pass |
 //! | `open`, `reader` | [`Run`]: does this fingerprint stand here, and with which tick? |
+//! | `announce` | tells the system what will be read |
 //! | `cursor` | all records in order |
 //! | `records` | [`Records`]: records in order, some at a time |
 //! | `merge` | several sorted sources as one |
@@ -39,6 +40,7 @@
 use crate::format::StoreId;
 use crate::time::Ticks;
 
+mod announce;
 mod cursor;
 mod directory;
 pub(crate) mod filter;

@@ -418,3 +418,44 @@ fn a_run_opened_in_order_gives_all_records_and_holds_no_filter() {
     assert!(run.memory() < 20_000);
     assert_eq!(damages(&run), []);
 }
+
+/// The pages told of: each once, in ascending order, and how many of them at a time.
+fn told(file: &MemoryFile) -> (Vec<u64>, Vec<u64>) {
+    let told = file.take_told();
+    let pages = told.iter().flat_map(|range| range.start / PAGE_U64..range.end / PAGE_U64);
+    (pages.collect(), told.iter().map(|range| (range.end - range.start) / PAGE_U64).collect())
+}
+
+#[test]
+fn what_will_be_read_is_told_once_and_in_few_words() {
+    let (bytes, _) = write(sorted_spread(150_000), 150_000);
+    let file = MemoryFile::holding(bytes);
+    let [mapped, positioned] = MODES.map(|mode| {
+        Run::open(Box::new(file.clone()), PathBuf::from("7.run"), &STORE, 7, mode).unwrap()
+    });
+    let mut ids: Vec<_> = (0..400).map(|n| Fingerprint::from_u128(spread(n * 300))).collect();
+    ids.sort_unstable();
+    let asked: Vec<u32> = (0..400).collect();
+
+    assert_eq!(mapped.announce_filter(&ids, &asked), 2);
+    let filter_pages = mapped.header.filter_pages();
+    assert_eq!(told(&file), ((1..=filter_pages).collect(), vec![32, filter_pages - 32]));
+    assert_eq!(positioned.announce_filter(&ids, &asked), 0, "it is held");
+
+    for run in [&mapped, &positioned] {
+        let reads = run.announce_pages(&ids, &asked);
+        let (pages, together) = told(&file);
+        assert_eq!(reads, together.len());
+        let page =
+            |id: &Fingerprint| run.page_offset(run.starts.last_at_most(id.hi).unwrap()) / PAGE_U64;
+        let mut expected: Vec<_> = ids.iter().map(page).collect();
+        expected.dedup();
+        assert_eq!(pages, expected);
+    }
+    // Ids below the first one are on no page.
+    let below = [Fingerprint { hi: 0, lo: 0 }];
+    assert_eq!(mapped.announce_pages(&below, &[0]), 0);
+    // Whatever the order, each page is told of.
+    assert_eq!(mapped.announce_filter(&ids, &[399, 0]), 2);
+    assert_eq!(told(&file).0, [filter_pages, 1]);
+}

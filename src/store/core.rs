@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::bell::Bell;
 use super::budget::{Budget, Sizes};
+use super::call::Coldness;
 use super::catch_up::Begun;
 use super::counters::Counters;
 use super::open::Recovery;
@@ -67,6 +68,7 @@ pub(crate) struct Core {
     pub(crate) bell: Bell,
     pub(crate) pace: Pace,
     pub(crate) counters: Counters,
+    pub(crate) coldness: Coldness,
     pub(crate) closed: AtomicBool,
     pub(crate) recovery: Recovery,
     /// Given up when the store is closed.

@@ -527,6 +527,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         cut_generation: AtomicBool::new(false),
         spares: Mutex::default(),
         upkeep: Mutex::new(upkeep),
+        coldness: super::call::Coldness::default(),
         bell: super::bell::Bell::default(),
         pace: super::pace::Pace::new(),
         counters: super::counters::Counters::default(),

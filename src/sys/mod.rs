@@ -124,6 +124,13 @@ pub trait File: Send + Sync + fmt::Debug {
         let _ = (offset, len);
     }
 
+    /// Says that `len` bytes from `offset` will be read soon, so that the reads of many places overlap. The call
+    /// waits for none of them. It is a hint: whoever cannot take it does nothing, and the reading that follows tells
+    /// what is wrong.
+    fn will_read(&self, offset: u64, len: u64) {
+        let _ = (offset, len);
+    }
+
     /// Cuts or extends the file to `len` bytes.
     fn truncate(&self, len: u64) -> io::Result<()>;
 

@@ -1,6 +1,6 @@
 //! A run file as the front sees it.
 
-use super::super::{Found, Sealed, ValuesInOrder};
+use super::super::{Found, Sealed, Step, ValuesInOrder};
 use crate::error::{Corruption, Result};
 use crate::format::manifest::RunEntry;
 use crate::format::value::Value;
@@ -31,14 +31,23 @@ impl Sealed for Run {
         Run::memory(self)
     }
 
+    fn sift(&self, ids: &[Fingerprint], asked: &[u32], out: &mut Vec<u32>) -> Result<()> {
+        self.filter_each(ids, asked, out)
+    }
+
     fn find(&self, ids: &[Fingerprint], asked: &[u32], found: &mut Found) -> Result<()> {
-        let Found { candidates, hits, pages } = found;
-        candidates.clear();
-        self.filter_each(ids, asked, candidates)?;
-        self.get_each(ids, candidates, |i, lookup| {
+        let Found { hits, pages } = found;
+        self.get_each(ids, asked, |i, lookup| {
             *pages += u64::from(lookup.pages);
             hits.extend(lookup.tick.map(|tick| (i, tick)));
         })
+    }
+
+    fn announce(&self, ids: &[Fingerprint], asked: &[u32], step: Step) -> usize {
+        match step {
+            Step::Sift => self.announce_filter(ids, asked),
+            Step::Find => self.announce_pages(ids, asked),
+        }
     }
 
     fn may_contain(&self, id: Fingerprint) -> Result<bool> {

@@ -164,8 +164,10 @@ impl ShelvedRun {
     ///
     /// What the reader says.
     pub fn get(&self, id: u128) -> Result<Option<u8>> {
-        let mut found = Found::default();
-        self.0.find(&[Fingerprint::from_u128(id)], &[0], &mut found)?;
+        let (id, mut maybe, mut found) =
+            ([Fingerprint::from_u128(id)], Vec::new(), Found::default());
+        self.0.sift(&id, &[0], &mut maybe)?;
+        self.0.find(&id, &maybe, &mut found)?;
         Ok(found.hits.first().map(|&(_, tick)| tick))
     }
 

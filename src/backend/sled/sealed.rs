@@ -149,14 +149,17 @@ impl Sealed for SledRun {
         self.filter.memory()
     }
 
-    fn find(&self, ids: &[Fingerprint], asked: &[u32], found: &mut Found) -> Result<()> {
-        found.candidates.clear();
+    fn sift(&self, ids: &[Fingerprint], asked: &[u32], out: &mut Vec<u32>) -> Result<()> {
         for group in asked.chunks(GROUP) {
             group.iter().for_each(|&i| self.filter.prefetch(ids[i as usize]));
             let may = |i: &u32| self.filter.may_contain(ids[*i as usize]);
-            found.candidates.extend(group.iter().copied().filter(may));
+            out.extend(group.iter().copied().filter(may));
         }
-        for &i in &found.candidates {
+        Ok(())
+    }
+
+    fn find(&self, ids: &[Fingerprint], asked: &[u32], found: &mut Found) -> Result<()> {
+        for &i in asked {
             found.pages += 1;
             found.hits.extend(self.tick_of(ids[i as usize])?.map(|tick| (i, tick)));
         }

@@ -63,8 +63,9 @@ fn write(vault: &SledVault, target: RunTarget, records: &[Record]) -> Arc<dyn Se
 fn check(run: &dyn Sealed, expected: &[Record]) {
     let ids: Vec<Fingerprint> = (0..3_000).map(id).collect();
     let asked: Vec<u32> = (0..3_000).collect();
-    let mut found = Found::default();
-    run.find(&ids, &asked, &mut found).unwrap();
+    let (mut maybe, mut found) = (Vec::new(), Found::default());
+    run.sift(&ids, &asked, &mut maybe).unwrap();
+    run.find(&ids, &maybe, &mut found).unwrap();
     found.hits.sort_unstable();
     let wanted = |&(i, _): &(u32, u8)| expected.iter().any(|&(id, _)| id == ids[i as usize]);
     assert_eq!(found.hits.len(), expected.len());

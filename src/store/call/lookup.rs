@@ -176,52 +176,9 @@ impl Core {
         }
     }
 
-    /// Looks the ids that the window filter cannot rule out up in the runs, youngest first.
-    fn look_in_runs(
-        &self,
-        view: &View,
-        call: Call<'_>,
-        scratch: &mut Scratch,
-        verdicts: &mut [Verdict],
-        tally: &mut Tally,
-    ) -> Result<()> {
-        let Call { ids, moments } = call;
-        let Scratch { maybe, found, .. } = scratch;
-        maybe.retain(|&i| verdicts[i as usize] == Verdict::New);
-        let asked = maybe.len();
-        if planted(Bug::FilterDecides) {
-            for &i in &*maybe {
-                let first_seen = moments.at(i as usize).now;
-                verdicts[i as usize] = Verdict::Duplicate { first_seen };
-            }
-            maybe.clear();
-        }
-        for run in &view.runs {
-            found.clear();
-            run.find(ids, maybe, found)?;
-            tally.page_reads += found.pages;
-            let (before, ticks) = (tally.found, run.ticks());
-            for &(i, tick) in &found.hits {
-                let (i, found) = (i as usize, Sighting::new(ticks, tick));
-                if self.counts_for(found, moments.at(i)) {
-                    tally.found += 1;
-                    verdicts[i] = Verdict::Duplicate { first_seen: found.first_seen() };
-                }
-            }
-            if tally.found > before {
-                maybe.retain(|&i| verdicts[i as usize] == Verdict::New);
-            }
-            if maybe.is_empty() {
-                break;
-            }
-        }
-        tally.filter_false_positives += (asked as u64).saturating_sub(tally.found);
-        Ok(())
-    }
-
     /// Whether a record still counts for an id that is judged at `moment`. While the store catches up it does not
     /// where the id was done a window after: it was let in anew then, and is to be remembered since.
-    fn counts_for(&self, found: Sighting, moment: Moment) -> bool {
+    pub(super) fn counts_for(&self, found: Sighting, moment: Moment) -> bool {
         match self.options.catching_up {
             false => self.counts(found, moment.now),
             true => moment.time < found.first_seen() + self.window,

@@ -5,6 +5,8 @@
 //! | `lookup` | what is older than the active table, and looks that insert nothing |
 //! | `insert` | a call that inserts, piece by piece |
 //! | `moment` | at which time each id is judged |
+//! | `runs` | looks into the runs, with reads ahead where memory does not hold them |
+//! | `coldness` | whether it does |
 //!
 //! A call is settled in pieces, each all or nothing. A piece:
 //!
@@ -16,16 +18,17 @@
 //! 4. Stages one frame with what was inserted, leaves the gate, and waits until the frame, and every
 //!    frame that a duplicate verdict may rest on, is as durable as promised.
 
+mod coldness;
 mod insert;
 mod lookup;
 mod moment;
+mod runs;
 
 use std::time::Duration;
 
 use super::core::Core;
 use super::counters::Tally;
 use super::rotation::{FROZEN_MAX, Need};
-use crate::backend::Found;
 use crate::error::Result;
 use crate::format::frame::FrameBuffer;
 use crate::key::Fingerprint;
@@ -35,7 +38,9 @@ use crate::sync::gate::Inside;
 use crate::time::Timestamp;
 use crate::window::View;
 
+pub(crate) use coldness::Coldness;
 pub(crate) use moment::{Moment, Moments};
+use runs::Looked;
 
 /// The most ids of a piece: 64 Ki ids are a megabyte of log.
 pub(crate) const PIECE_MAX: usize = 1 << 16;
@@ -78,8 +83,7 @@ pub(crate) struct Scratch {
     pub(crate) moments: Vec<Moment>,
     /// Indices of ids that the filter cannot rule out.
     maybe: Vec<u32>,
-    /// What was found in a run.
-    found: Found,
+    looked: Looked,
     /// Indices of ids that the set of forgotten ids let in, ascending.
     let_in: Vec<u32>,
     frame: FrameBuffer,

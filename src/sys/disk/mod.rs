@@ -198,6 +198,10 @@ impl File for DiskFile {
         }
     }
 
+    fn will_read(&self, offset: u64, len: u64) {
+        system::will_read(&self.file, offset, len);
+    }
+
     fn truncate(&self, len: u64) -> io::Result<()> {
         // Nobody writes to what is being cut off.
         let mut pieces = self.pieces.get().map(lock);

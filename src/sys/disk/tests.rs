@@ -133,6 +133,21 @@ fn what_cannot_be_mapped_is_written_as_before() {
 }
 
 #[test]
+fn what_will_be_read_may_be_anything() {
+    let (dir, disk) = scratch();
+    let path = dir.path().join("told");
+    let file = disk.create(&path).unwrap();
+    write_all_at(&*file, &[7; 10_000], 0).unwrap();
+    for (offset, len) in [(0, 0), (0, 1), (4096, 4096), (8192, u64::MAX), (u64::MAX, u64::MAX)] {
+        file.will_read(offset, len);
+        disk.open(&path).unwrap().will_read(offset, len);
+    }
+    let mut bytes = [0; 10_000];
+    read_exact_at(&*file, &mut bytes, 0).unwrap();
+    assert_eq!(bytes, [7; 10_000]);
+}
+
+#[test]
 fn rename_replaces_and_list_names_everything() {
     let (dir, disk) = scratch();
     let sub = dir.path().join("x/y");

@@ -54,6 +54,16 @@ pub(super) fn allocate(_file: &fs::File, _offset: u64, _len: u64) -> io::Result<
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Has the system read into its cache; on other systems than these, nothing.
+pub(super) fn will_read(file: &fs::File, offset: u64, len: u64) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(len) = std::num::NonZeroU64::new(len) {
+        let _ = rustix::fs::fadvise(file, offset, Some(len), rustix::fs::Advice::WillNeed);
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = (file, offset, len);
+}
+
 /// Bytes that this process may still fill.
 #[cfg(feature = "sled")]
 pub(super) fn free_bytes(dir: &Path) -> io::Result<Option<u64>> {

@@ -42,6 +42,9 @@ pub(super) fn allocate(_file: &fs::File, _offset: u64, _len: u64) -> io::Result<
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Nothing: std has no call that tells the system.
+pub(super) fn will_read(_file: &fs::File, _offset: u64, _len: u64) {}
+
 /// Nothing: std has no call that tells.
 #[cfg(feature = "sled")]
 pub(super) fn free_bytes(_dir: &Path) -> io::Result<Option<u64>> {
