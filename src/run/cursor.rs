@@ -2,7 +2,7 @@
 //!
 //! A cursor checks every page it reads, whatever was checked before: it feeds merges, and a page
 //! that has rotted since must not be written anew with a good checksum. It yields no more records than
-//! the run says it has: whoever merges counts on that. It holds, by positioned reads, 256 KiB read ahead.
+//! the run says it has. It holds, by positioned reads, 256 KiB read ahead.
 
 use super::reader::ReadAhead;
 use super::{Record, Records, Run};

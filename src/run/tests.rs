@@ -191,7 +191,6 @@ fn reseal(bytes: &mut [u8], page: usize) {
     seal(bytes, salt, page as u64);
 }
 
-/// A merge sizes what it writes by what its sources say they hold.
 #[test]
 fn a_run_yields_no_more_records_than_it_says() {
     let (mut bytes, summary) = write(sorted_spread(300), 300);

@@ -529,7 +529,7 @@ fn assemble(parts: Parts<'_>) -> Result<Core> {
         upkeep: Mutex::new(upkeep),
         coldness: super::call::Coldness::default(),
         bell: super::bell::Bell::default(),
-        pace: super::pace::Pace::new(),
+        pace: super::pace::Pace::default(),
         counters: super::counters::Counters::default(),
         closed: AtomicBool::new(false),
         recovery: parts.recovery,

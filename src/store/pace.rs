@@ -4,58 +4,62 @@
 //! table at full speed, and then all of them would wait for the rest of a seal, and for what is tidied before it: with large
 //! tables a good part of a second. So from the moment on that the next rotation would wait, each id that is let in
 //! costs its caller some time, the more the further the active table is filled ahead of upkeep. In balance callers
-//! let in as many ids as upkeep seals, as before, and each call takes about as long as the other. (That it is better
+//! let in as many ids as upkeep seals, as before, and each call takes about as long as the other. What callers pay is counted
+//! for all of them together, so that many are not faster than one. (That it is better
 //! to slow writes down than to stop them: Luo and Carey, "On Performance Stability in LSM-based Storage Systems",
 //! VLDB 2019.)
 //!
 //! How far upkeep is with a table is told by the time that the tables before it took, and held back by what it has
-//! not even begun: while it tidies it is not known how long it will.
+//! not even begun: while it tidies it is not known how long it will. Where tables are cut short, by what is kept with
+//! their ids or by time, nothing is learnt from them, and nobody is slowed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::sync::{AtomicU64, Ordering};
 
 /// When upkeep is done with a table, the active one is meant to be filled so far. The rest is for tables that take
 /// longer than those before.
 const AIM: f64 = 0.75;
-/// Somebody who is ahead by a whole table takes so many times as long for an id as upkeep does. Callers are in balance
-/// an eighth of a table ahead, and never full when upkeep is done in its usual time.
+/// Where the active table is a whole table ahead, an id costs so many times what upkeep takes for one. So
+/// callers are in balance an eighth of a table ahead, and it is not full when upkeep is done in its usual time.
 const GAIN: f64 = 8.0;
 /// Systems oversleep by about as much; what is less than this is added up.
 const PAUSE_MIN: Duration = Duration::from_micros(50);
+/// Whatever was let in, and however many pay.
+const PAUSE_MAX: Duration = Duration::from_millis(20);
 /// The share of a table's time that may pass before its seal is begun, in thousandths.
 const BEFORE_SEAL: u64 = 500;
 const WHOLE: u64 = 1_000;
 
-/// How fast upkeep is, and how far. All is relaxed: each number means something by itself, and one that is
-/// old by a moment does no harm.
+/// How fast upkeep is, and how far. Times are the store's clock's, in nanoseconds. All is relaxed: each number means
+/// something by itself, and one that is old by a moment does no harm.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    epoch: Instant,
-    /// When upkeep turned to the oldest frozen table, in nanoseconds since the epoch.
+    /// When upkeep turned to the oldest frozen table.
     begun: AtomicU64,
     /// How far it can be with it at the most, in thousandths.
     at_most: AtomicU64,
-    /// What it takes for an id of a table in all, in nanoseconds; 0 while nobody knows.
-    ns_per_id: AtomicU64,
-    /// Nanoseconds that callers have not paused for yet.
-    debt: AtomicU64,
+    /// What it takes for an id of a table in all; 0 while nobody knows.
+    each: AtomicU64,
+    /// Until when what was let in is paid for.
+    paid: AtomicU64,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            begun: AtomicU64::new(0),
+            at_most: AtomicU64::new(BEFORE_SEAL),
+            each: AtomicU64::new(0),
+            paid: AtomicU64::new(0),
+        }
+    }
 }
 
 impl Pace {
-    pub(crate) fn new() -> Pace {
-        Pace {
-            epoch: Instant::now(),
-            begun: AtomicU64::new(0),
-            at_most: AtomicU64::new(BEFORE_SEAL),
-            ns_per_id: AtomicU64::new(0),
-            debt: AtomicU64::new(0),
-        }
-    }
-
-    /// Upkeep turns to the next table, or to what has to be tidied before it.
-    pub(crate) fn begin(&self) {
-        self.begun.store(self.now(), Ordering::Relaxed);
+    /// Upkeep turns to the next table, or to what has to be tidied before it; or it begins anew, after a failure.
+    pub(crate) fn begin(&self, now: Duration) {
+        self.begun.store(nanos(now), Ordering::Relaxed);
         self.at_most.store(BEFORE_SEAL, Ordering::Relaxed);
     }
 
@@ -65,108 +69,143 @@ impl Pace {
         self.at_most.store(BEFORE_SEAL + share, Ordering::Relaxed);
     }
 
-    /// Upkeep is done with a table of so many ids.
-    pub(crate) fn finish(&self, ids: u64) {
-        let took = self.now().saturating_sub(self.begun.load(Ordering::Relaxed));
-        let Some(each) = took.checked_div(ids) else { return };
-        let before = self.ns_per_id.load(Ordering::Relaxed);
-        // Some tables are tidied before, others are not.
-        let mean = if before == 0 { each } else { (3 * before + each) / 4 };
-        self.ns_per_id.store(mean.max(1), Ordering::Relaxed);
+    /// Upkeep is done with a table of so many ids, which takes `limit`.
+    pub(crate) fn finish(&self, now: Duration, ids: u64, limit: usize) {
+        if ids == 0 || ids < limit as u64 / 2 {
+            return;
+        }
+        let each = (nanos(now).saturating_sub(self.begun.load(Ordering::Relaxed)) / ids).max(1);
+        let mean = match self.each.load(Ordering::Relaxed) {
+            0 => each,
+            // Some tables are tidied before, others are not; and one may have waited for what does not come again.
+            before => (before + each.min(before.saturating_mul(4))) / 2,
+        };
+        self.each.store(mean, Ordering::Relaxed);
     }
 
     /// What a caller pays who let in so many ids, now that `filled` of the `limit` ids of the active table are there:
-    /// how long it pauses, if it is its turn.
-    pub(crate) fn charge(&self, ids: u64, filled: usize, limit: usize) -> Option<Duration> {
-        let elapsed = self.now().saturating_sub(self.begun.load(Ordering::Relaxed));
-        let owed = self.owed(ids, filled, limit, elapsed);
-        let debt = self.debt.fetch_add(owed, Ordering::Relaxed) + owed;
-        if Duration::from_nanos(debt) < PAUSE_MIN {
+    /// how long it pauses, if it is long enough.
+    pub(crate) fn charge(
+        &self,
+        now: Duration,
+        ids: u64,
+        filled: usize,
+        limit: usize,
+    ) -> Option<Duration> {
+        let now = nanos(now);
+        let owed = self.owed(now, ids, filled, limit);
+        if owed == 0 {
             return None;
         }
-        Some(Duration::from_nanos(self.debt.swap(0, Ordering::Relaxed)))
+        let pay = |paid: u64| paid.max(now).saturating_add(owed).min(now + nanos(PAUSE_MAX));
+        let (Ok(paid) | Err(paid)) =
+            self.paid.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |paid| Some(pay(paid)));
+        let pause = Duration::from_nanos(pay(paid) - now);
+        (pause >= PAUSE_MIN).then_some(pause)
     }
 
-    fn owed(&self, ids: u64, filled: usize, limit: usize, elapsed: u64) -> u64 {
-        let each = self.ns_per_id.load(Ordering::Relaxed) as f64;
-        let whole = each * limit as f64;
-        if whole == 0.0 {
+    fn owed(&self, now: u64, ids: u64, filled: usize, limit: usize) -> u64 {
+        let each = self.each.load(Ordering::Relaxed) as f64;
+        let (whole, limit) = (each * limit as f64, limit as f64);
+        let elapsed = now.saturating_sub(self.begun.load(Ordering::Relaxed)) as f64;
+        if each == 0.0 || whole == 0.0 {
             return 0;
         }
         let at_most = self.at_most.load(Ordering::Relaxed) as f64 / WHOLE as f64;
-        let done = (elapsed as f64 / whole).min(at_most);
-        let ahead = (filled as f64 / limit as f64 - AIM * done).clamp(0.0, 1.0);
-        // Nobody pauses for longer than he would have to wait.
-        (each * ids as f64 * GAIN * ahead).min(whole) as u64
+        let done = (elapsed / whole).min(at_most);
+        let ahead = (filled as f64 / limit - AIM * done).clamp(0.0, 1.0);
+        (each * ids as f64 * GAIN * ahead) as u64
     }
+}
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
-    /// Upkeep takes 100 ns an id, so a tenth of a millisecond for a table of a thousand.
+    const LIMIT: usize = 1_000;
+
+    fn at(micros: u64) -> Duration {
+        Duration::from_micros(micros)
+    }
+
+    /// Upkeep takes 10 us an id, so 10 ms for a table of a thousand, and has just begun with another.
     fn pace() -> Pace {
-        let pace = Pace::new();
-        pace.ns_per_id.store(100, Ordering::Relaxed);
+        let pace = Pace::default();
+        pace.begin(at(0));
+        pace.finish(at(10_000), 1_000, LIMIT);
+        pace.begin(at(0));
         pace
     }
 
     #[test]
     fn whoever_is_ahead_pays_the_more_the_further() {
-        let pace = pace();
-        pace.note_sealed(1, 1);
         // Half of the time has passed: three eighths may be filled.
-        assert_eq!(pace.owed(10, 375, 1_000, 50_000), 0);
-        assert_eq!(
-            pace.owed(10, 500, 1_000, 50_000),
-            1_000,
-            "an eighth ahead, at the pace of upkeep"
-        );
-        assert_eq!(pace.owed(10, 625, 1_000, 50_000), 2_000);
-        assert_eq!(pace.owed(10, 100, 1_000, 50_000), 0, "behind");
-        assert_eq!(pace.owed(5_000, 1_000, 1_000, 0), 100_000, "never more than the whole table");
+        for (filled, expected) in [(375, None), (500, Some(100)), (625, Some(200)), (100, None)] {
+            let pause = pace().charge(at(5_000), 10, filled, LIMIT);
+            assert_eq!(pause, expected.map(at), "{filled} filled");
+        }
+    }
+
+    #[test]
+    fn nobody_pauses_for_long() {
+        assert_eq!(pace().charge(at(0), 1 << 16, LIMIT, LIMIT), Some(PAUSE_MAX));
+        assert_eq!(pace().charge(at(0), u64::MAX, LIMIT, LIMIT), Some(PAUSE_MAX));
+        let pace = pace();
+        let pauses = [(); 300].map(|()| pace.charge(at(0), 10, 500, LIMIT));
+        assert_eq!(pauses[299], Some(PAUSE_MAX), "however many pay");
+    }
+
+    #[test]
+    fn many_callers_pay_one_after_the_other() {
+        let pace = pace();
+        let pauses = [(); 3].map(|()| pace.charge(at(5_000), 10, 500, LIMIT));
+        assert_eq!(pauses, [100, 200, 300].map(|micros| Some(at(micros))));
+        // What was paid for is over.
+        assert_eq!(pace.charge(at(9_000), 10, 1_000, LIMIT), Some(at(500)));
+    }
+
+    #[test]
+    fn what_is_too_short_to_sleep_is_added_up() {
+        let pace = pace();
+        let pauses = [(); 6].map(|()| pace.charge(at(5_000), 1, 500, LIMIT));
+        assert_eq!(pauses[..4], [None; 4]);
+        assert_eq!(pauses[4..], [50, 60].map(|micros| Some(at(micros))));
     }
 
     #[test]
     fn callers_are_held_back_by_what_is_not_begun() {
         let pace = pace();
-        // All of the time has passed, and the seal is not begun, then half done, then done.
-        let owed = [(0, 3_000), (500, 1_500), (1_000, 0)].map(|(done, expected)| {
+        // All of the time has passed, and of the seal nothing is done, then half, then all.
+        for (done, expected) in [(0, Some(300)), (500, Some(150)), (1_000, None)] {
             if done > 0 {
                 pace.note_sealed(done, 1_000);
             }
-            (pace.owed(10, 750, 1_000, 100_000), expected)
-        });
-        assert!(owed.iter().all(|(owed, expected)| owed == expected), "{owed:?}");
-        pace.begin();
-        assert_eq!(pace.at_most.load(Ordering::Relaxed), BEFORE_SEAL);
+            let pause = pace.charge(at(10_000), 10, 750, LIMIT);
+            assert_eq!(pause, expected.map(at), "{done} done");
+            pace.paid.store(0, Ordering::Relaxed);
+        }
+        pace.note_sealed(1_000, 1_000);
+        pace.begin(at(0));
+        assert!(pace.charge(at(10_000), 10, 750, LIMIT).is_some(), "it begins with the next");
     }
 
     #[test]
-    fn nobody_pays_before_a_table_was_sealed_or_while_upkeep_keeps_up() {
-        let pace = Pace::new();
-        assert_eq!(pace.charge(1 << 16, 1_000, 1_000), None);
-        pace.begin();
-        pace.finish(0);
-        assert_eq!(pace.ns_per_id.load(Ordering::Relaxed), 0, "no ids tell nothing");
-        pace.finish(1 << 40);
-        assert_eq!(pace.ns_per_id.load(Ordering::Relaxed), 1);
-    }
-
-    #[test]
-    fn what_is_too_short_to_sleep_is_added_up() {
-        let pace = Pace::new();
-        pace.ns_per_id.store(1_000, Ordering::Relaxed);
-        pace.begin();
-        // A thousand seconds for a table: the clock does not matter. Two microseconds an id.
-        let pauses: Vec<_> = (0..60).map(|_| pace.charge(1, 250_000_000, 1_000_000_000)).collect();
-        let paused: Vec<_> = pauses.iter().flatten().collect();
-        assert_eq!(paused.len(), 2, "{pauses:?}");
-        assert!(paused.iter().all(|&&pause| pause >= PAUSE_MIN && pause < 2 * PAUSE_MIN));
+    fn nothing_is_learnt_from_tables_cut_short_and_little_from_one_that_waited() {
+        let pace = Pace::default();
+        let each = |took: u64, ids: u64| {
+            pace.begin(at(0));
+            pace.finish(at(took), ids, LIMIT);
+            pace.each.load(Ordering::Relaxed)
+        };
+        assert_eq!(each(5_000, 0), 0);
+        assert_eq!(each(5_000, 499), 0);
+        assert_eq!(pace.charge(at(0), 1 << 16, LIMIT, LIMIT), None);
+        assert_eq!(each(1_000, 1_000), 1_000);
+        assert_eq!(each(3_600_000_000, 1_000), 2_500);
+        assert_eq!(each(500, 500), 1_750);
     }
 }

@@ -76,6 +76,9 @@ impl Member for Upkeeping {
             nap = nap.min(super::metrics::INTERVAL);
         }
         if let Some(stepped) = stepped {
+            if stepped.is_err() {
+                core.pace.begin(core.options.clock.monotonic());
+            }
             core.bell.report(stepped.err().inspect(|error| note_failure(core, error)));
         }
         nap

@@ -48,16 +48,19 @@ impl Coldness {
         left > 0
     }
 
-    /// A look that told nothing took so long.
+    /// A look that told nothing took so long. One without pages says nothing of whether memory holds them.
     pub(super) fn took(&self, time: Duration, work: Work) {
         let allowed = A_LOOK + times(A_PAGE, work.pages) + times(A_QUESTION, work.questions);
-        if time <= allowed {
+        if time > allowed {
+            if self.slow.swap(1, Ordering::Relaxed) == 1 {
+                let looks = 2 * self.last.load(Ordering::Relaxed);
+                let looks = looks.clamp(*LOOKS.start(), *LOOKS.end());
+                self.last.store(looks, Ordering::Relaxed);
+                self.left.store(looks, Ordering::Relaxed);
+            }
+        } else if work.pages > 0 {
             self.slow.store(0, Ordering::Relaxed);
             self.last.store(0, Ordering::Relaxed);
-        } else if self.slow.swap(1, Ordering::Relaxed) == 1 {
-            let looks = (2 * self.last.load(Ordering::Relaxed)).clamp(*LOOKS.start(), *LOOKS.end());
-            self.last.store(looks, Ordering::Relaxed);
-            self.left.store(looks, Ordering::Relaxed);
         }
     }
 }
@@ -87,6 +90,15 @@ mod tests {
             coldness.took(FAST, WORK);
         }
         assert_eq!(telling(&coldness), 0);
+    }
+
+    #[test]
+    fn a_look_without_pages_is_no_sign_that_memory_holds_them() {
+        let coldness = Coldness::default();
+        coldness.took(SLOW, WORK);
+        coldness.took(Duration::ZERO, Work { questions: 5, pages: 0 });
+        coldness.took(SLOW, WORK);
+        assert_eq!(telling(&coldness), 64);
     }
 
     #[test]

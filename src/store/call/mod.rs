@@ -168,8 +168,11 @@ impl Core {
     /// What is due from a call that has let in `new` ids.
     fn chores(&self, view: &View, new: u64) -> Chores {
         let low = view.segment.as_ref().is_some_and(|segment| segment.take_low());
-        let pause = if new > 0 && view.frozen.len() >= FROZEN_MAX {
-            self.pace.charge(new, view.active.ids(), view.active.limit())
+        // Without a thread in the background there is nobody to wait for.
+        let behind = view.frozen.len() >= FROZEN_MAX && self.options.background;
+        let pause = if new > 0 && behind {
+            let now = self.options.clock.monotonic();
+            self.pace.charge(now, new, view.active.ids(), view.active.limit())
         } else {
             None
         };
@@ -247,29 +250,40 @@ mod tests {
         }
     }
 
-    #[test]
-    fn callers_pause_only_while_the_next_rotation_would_wait() {
-        let store = open();
+    /// Somebody has sealed a table of it before, and it took its time.
+    fn assert_pauses(store: &Store, expected: bool) {
         let core = store.core();
-        core.pace.begin();
-        // Somebody has sealed before: a table takes its time.
-        std::thread::sleep(Duration::from_millis(2));
-        core.pace.finish(1_000);
-        let pause = |new| core.chores(&core.gate.enter(), new).pause;
-        for frozen in 0..=FROZEN_MAX as u64 {
-            store.check_and_insert(&ids(frozen * 100..frozen * 100 + 100)).unwrap();
-            assert_eq!(pause(0), None);
-            let inside = core.gate.enter();
-            assert_eq!(inside.frozen.len() as u64, frozen);
-            // All of what a table takes is let in, and upkeep has not begun.
-            inside.active.reserve(inside.active.limit() - 100);
-            drop(inside);
-            core.pace.begin();
-            assert_eq!(pause(1 << 20).is_some(), frozen == FROZEN_MAX as u64, "{frozen} frozen");
-            core.gate.enter().active.release(core.gate.enter().active.limit() - 100);
-            if frozen < FROZEN_MAX as u64 {
-                core.rotate(None, core.clock.now()).unwrap();
+        let (inside, now) = (core.gate.enter(), core.options.clock.monotonic());
+        let limit = inside.active.limit();
+        core.pace.begin(now);
+        core.pace.finish(now + Duration::from_secs(1), limit as u64, limit);
+        core.pace.begin(now);
+        inside.active.reserve(limit / 2);
+        assert_eq!(core.chores(&inside, 0).pause, None);
+        assert_eq!(core.chores(&inside, 1_000).pause.is_some(), expected);
+        inside.active.release(limit / 2);
+    }
+
+    #[test]
+    fn callers_pause_only_while_the_next_rotation_would_wait_for_somebody() {
+        for background in [false, true] {
+            let disk = MemoryDisk::new();
+            let builder = Store::builder().memory_budget(32 << 20).background(background);
+            let store = builder.storage(Arc::new(disk)).open("/s").unwrap();
+            // Nobody else seals meanwhile.
+            let upkeep = store.core().hold_upkeep();
+            for frozen in 0..=FROZEN_MAX {
+                store
+                    .check_and_insert(&ids(frozen as u64 * 100..frozen as u64 * 100 + 100))
+                    .unwrap();
+                assert_eq!(store.core().gate.enter().frozen.len(), frozen);
+                assert_pauses(&store, background && frozen == FROZEN_MAX);
+                if frozen < FROZEN_MAX {
+                    store.core().rotate(None, store.core().clock.now()).unwrap();
+                }
             }
+            drop(upkeep);
+            store.close().unwrap();
         }
     }
 }

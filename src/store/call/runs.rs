@@ -62,6 +62,10 @@ impl Core {
             }
             maybe.clear();
         }
+        if maybe.is_empty() {
+            tally.filter_false_positives += asked.saturating_sub(tally.found);
+            return Ok(());
+        }
         let runs = &*view.runs;
         let mut look = Look { core: self, call, runs, verdicts, tally, questions: 0 };
         if self.coldness.tells() {

@@ -78,7 +78,7 @@ impl Upkeep {
             return Ok(false);
         };
         if !self.busy {
-            core.pace.begin();
+            core.pace.begin(core.options.clock.monotonic());
         }
         self.catalog.check_settled()?;
         // Only what was acknowledged, or may still be, goes into a run.
@@ -122,8 +122,9 @@ impl Upkeep {
             view.runs.splice(0..0, run.clone());
             !view.frozen.is_empty()
         });
-        core.pace.finish(run.as_ref().map_or(0, |run| run.records()));
-        core.pace.begin();
+        let now = core.options.clock.monotonic();
+        core.pace.finish(now, run.as_ref().map_or(0, |run| run.records()), mem.limit());
+        core.pace.begin(now);
         for number in first_segment..self.catalog.manifest.first_segment {
             core.remove_segment(number);
         }
