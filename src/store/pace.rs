@@ -13,7 +13,7 @@
 //! not even begun: while it tidies it is not known how long it will. Where tables are cut short, by what is kept with
 //! their ids or by time, nothing is learnt from them, and nobody is slowed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -31,10 +31,11 @@ const PAUSE_MAX: Duration = Duration::from_millis(20);
 const BEFORE_SEAL: u64 = 500;
 const WHOLE: u64 = 1_000;
 
-/// How fast upkeep is, and how far. Times are the store's clock's, in nanoseconds. All is relaxed: each number means
-/// something by itself, and one that is old by a moment does no harm.
+/// How fast upkeep is, and how far; times are in nanoseconds. All is relaxed: each number means something by itself, and
+/// one that is old by a moment does no harm.
 #[derive(Debug)]
 pub(crate) struct Pace {
+    opened: Instant,
     /// When upkeep turned to the oldest frozen table.
     begun: AtomicU64,
     /// How far it can be with it at the most, in thousandths.
@@ -48,6 +49,7 @@ pub(crate) struct Pace {
 impl Default for Pace {
     fn default() -> Pace {
         Pace {
+            opened: Instant::now(),
             begun: AtomicU64::new(0),
             at_most: AtomicU64::new(BEFORE_SEAL),
             each: AtomicU64::new(0),
@@ -57,6 +59,11 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// Time since the store was opened. It is what passes while somebody sleeps, whatever clock the store follows.
+    pub(crate) fn now(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
     /// Upkeep turns to the next table, or to what has to be tidied before it; or it begins anew, after a failure.
     pub(crate) fn begin(&self, now: Duration) {
         self.begun.store(nanos(now), Ordering::Relaxed);

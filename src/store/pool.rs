@@ -77,7 +77,7 @@ impl Member for Upkeeping {
         }
         if let Some(stepped) = stepped {
             if stepped.is_err() {
-                core.pace.begin(core.options.clock.monotonic());
+                core.pace.begin(core.pace.now());
             }
             core.bell.report(stepped.err().inspect(|error| note_failure(core, error)));
         }

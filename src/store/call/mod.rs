@@ -171,7 +171,7 @@ impl Core {
         // Without a thread in the background there is nobody to wait for.
         let behind = view.frozen.len() >= FROZEN_MAX && self.options.background;
         let pause = if new > 0 && behind {
-            let now = self.options.clock.monotonic();
+            let now = self.pace.now();
             self.pace.charge(now, new, view.active.ids(), view.active.limit())
         } else {
             None
@@ -253,7 +253,7 @@ mod tests {
     /// Somebody has sealed a table of it before, and it took its time.
     fn assert_pauses(store: &Store, expected: bool) {
         let core = store.core();
-        let (inside, now) = (core.gate.enter(), core.options.clock.monotonic());
+        let (inside, now) = (core.gate.enter(), core.pace.now());
         let limit = inside.active.limit();
         core.pace.begin(now);
         core.pace.finish(now + Duration::from_secs(1), limit as u64, limit);

@@ -78,7 +78,7 @@ impl Upkeep {
             return Ok(false);
         };
         if !self.busy {
-            core.pace.begin(core.options.clock.monotonic());
+            core.pace.begin(core.pace.now());
         }
         self.catalog.check_settled()?;
         // Only what was acknowledged, or may still be, goes into a run.
@@ -122,7 +122,7 @@ impl Upkeep {
             view.runs.splice(0..0, run.clone());
             !view.frozen.is_empty()
         });
-        let now = core.options.clock.monotonic();
+        let now = core.pace.now();
         core.pace.finish(now, run.as_ref().map_or(0, |run| run.records()), mem.limit());
         core.pace.begin(now);
         for number in first_segment..self.catalog.manifest.first_segment {
