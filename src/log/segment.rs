@@ -22,11 +22,12 @@ pub enum WriteMode {
     /// By a call of the system for what one call, or several at once, let in. A disk that fails is an error.
     #[default]
     Positioned,
-    /// Through a mapping of room that was set aside and filled before: a call of one id takes a third of the time. What would
-    /// be an error of a write ends the process with SIGBUS: a medium or a file system that fails, a file that somebody
-    /// cuts, and, on a file system that puts what is written anew in another place (btrfs, ZFS), a disk that is full. What a call has acknowledged is as durable as
-    /// with the other. With a sync for each call there is nothing to gain. Linux alone has it; elsewhere, and where the
-    /// system refuses a mapping, and with [`Backend::Sled`](crate::Backend), it is as the other.
+    /// Through a mapping of room that was set aside and filled before: a call of one id takes a third of the time.
+    /// What would be an error of a write ends the process with SIGBUS: a medium or a file system that fails, a file
+    /// that somebody cuts, and, on a file system that puts what is written anew in another place (btrfs, ZFS), a
+    /// disk that is full. What a call has acknowledged is as durable as with the other. With a sync for each call
+    /// there is nothing to gain. Linux alone has it; elsewhere, and where the system refuses a mapping, and with
+    /// [`Backend::Sled`](crate::Backend), it is as the other.
     Mapped,
 }
 
