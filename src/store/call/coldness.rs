@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
 /// The time that a look may take for each page and not be slow: many times what one in memory takes, the first look at
 /// it through a mapping included.
@@ -30,7 +30,7 @@ pub(super) struct Work {
 #[derive(Debug, Default)]
 pub(crate) struct Coldness {
     /// Whether the last look without telling was slow.
-    slow: AtomicU64,
+    slow: AtomicBool,
     /// For how many looks runs are told of yet.
     left: AtomicU64,
     /// For how many they were the last time; 0 if memory held them since.
@@ -52,14 +52,14 @@ impl Coldness {
     pub(super) fn took(&self, time: Duration, work: Work) {
         let allowed = A_LOOK + times(A_PAGE, work.pages) + times(A_QUESTION, work.questions);
         if time > allowed {
-            if self.slow.swap(1, Ordering::Relaxed) == 1 {
+            if self.slow.swap(true, Ordering::Relaxed) {
                 let looks = 2 * self.last.load(Ordering::Relaxed);
                 let looks = looks.clamp(*LOOKS.start(), *LOOKS.end());
                 self.last.store(looks, Ordering::Relaxed);
                 self.left.store(looks, Ordering::Relaxed);
             }
         } else if work.pages > 0 {
-            self.slow.store(0, Ordering::Relaxed);
+            self.slow.store(false, Ordering::Relaxed);
             self.last.store(0, Ordering::Relaxed);
         }
     }

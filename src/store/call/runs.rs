@@ -62,19 +62,9 @@ impl Core {
             }
             maybe.clear();
         }
-        if maybe.is_empty() {
-            tally.filter_false_positives += asked.saturating_sub(tally.found);
-            return Ok(());
-        }
-        let runs = &*view.runs;
-        let mut look = Look { core: self, call, runs, verdicts, tally, questions: 0 };
-        if self.coldness.tells() {
-            look.ahead(maybe, looked)?;
-        } else {
-            let begun = self.monotonic();
-            look.one_after_the_other(maybe, looked)?;
-            let work = Work { questions: look.questions, pages: look.tally.page_reads };
-            self.coldness.took(self.monotonic().since(begun), work);
+        if !maybe.is_empty() {
+            let runs = &*view.runs;
+            Look { core: self, call, runs, verdicts, tally, questions: 0 }.take(maybe, looked)?;
         }
         tally.filter_false_positives += asked.saturating_sub(tally.found);
         Ok(())
@@ -82,6 +72,19 @@ impl Core {
 }
 
 impl Look<'_> {
+    /// Asks the runs, in the way that suits what memory holds of them.
+    fn take(&mut self, maybe: &mut Vec<u32>, looked: &mut Looked) -> Result<()> {
+        let core = self.core;
+        if core.coldness.tells() {
+            return self.ahead(maybe, looked);
+        }
+        let begun = core.monotonic();
+        self.one_after_the_other(maybe, looked)?;
+        let work = Work { questions: self.questions, pages: self.tally.page_reads };
+        core.coldness.took(core.monotonic().since(begun), work);
+        Ok(())
+    }
+
     /// Asks each run, once the younger ones have answered.
     fn one_after_the_other(&mut self, maybe: &mut Vec<u32>, looked: &mut Looked) -> Result<()> {
         let Looked { candidates, found, .. } = looked;
