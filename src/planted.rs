@@ -171,6 +171,8 @@ bugs! {
     "trap 18, a cap that counts not all" {
         /// A cap on disk space does not count the log.
         CapForgetsLog = "cap-forgets-log",
+        /// The files of a log that was sealed are open until the next sync.
+        SealedLogHeld = "sealed-log-held",
     }
     "trap 20, two tables in opposite order" {
         /// An insertion does not ask whether its id is claimed.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firstseen::testing::{ManualClock, MemoryDisk};
-use firstseen::{Builder, Error, Store, Timestamp, Verdict};
+use firstseen::{Builder, Durability, Error, Store, Timestamp, Verdict};
 
 mod support;
 
-use support::disk::{DIR, bytes_in_all};
+use support::disk::DIR;
 use support::{ids, scale};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -46,7 +46,7 @@ fn a_full_disk_refuses_and_loses_nothing() {
         let (disk, clock) = (MemoryDisk::new(), clock());
         let store = builder(&disk, &clock).open(DIR).unwrap();
         assert!(store.check_and_insert(&range(0, 1_000)).unwrap().iter().all(Verdict::is_new));
-        disk.set_capacity(Some(bytes_in_all(&disk) + spare));
+        disk.set_capacity(Some(disk.used() + spare));
         let mut next = 1_000;
         let refused = loop {
             let verdicts = store.check_and_insert(&range(next, next + 1_000));
@@ -84,7 +84,7 @@ fn a_full_disk_is_emptied_by_expiry() {
     store.compact().unwrap();
     clock.advance(2 * HOUR);
     // A segment has room, and what it holds has none to be sealed to.
-    disk.set_capacity(Some(bytes_in_all(&disk) + (1 << 20) + (50 << 10)));
+    disk.set_capacity(Some(disk.used() + (1 << 20) + (50 << 10)));
     let mut next = 200_000;
     while !is_full(&store.check_and_insert(&range(next, next + 1_000))) {
         next += 1_000;
@@ -97,6 +97,23 @@ fn a_full_disk_is_emptied_by_expiry() {
         assert!(verdicts.iter().all(Verdict::is_new));
     }
     assert!(store.stats().expired > 0);
+}
+
+/// A store that never syncs has nothing left of the log of ids that are in runs, not even a file that is open and has
+/// no name.
+#[test]
+fn a_log_that_was_sealed_takes_no_room() {
+    for durability in [Durability::Buffered, Durability::Interval(HOUR), Durability::Sync] {
+        let (disk, clock) = (MemoryDisk::new(), clock());
+        let store = builder(&disk, &clock).durability(durability).open(DIR).unwrap();
+        let mut after_one = None;
+        for from in (0..100_000).step_by(5_000) {
+            store.check_and_insert(&range(from, from + 5_000)).unwrap();
+            store.seal().unwrap();
+            let left = disk.used() - store.stats().run_bytes;
+            assert!(left <= *after_one.get_or_insert(left) + 4_096, "{left} bytes beside the runs");
+        }
+    }
 }
 
 /// Everything counts, at every moment; the oldest goes first, and the store says how far back it
@@ -113,7 +130,7 @@ fn a_cap_is_kept_and_told() {
         let verdicts = store.check_and_insert(&range(call * 3_000, call * 3_000 + size)).unwrap();
         assert!(verdicts.iter().all(Verdict::is_new));
         clock.advance(Duration::from_secs(1));
-        most = most.max(bytes_in_all(&disk));
+        most = most.max(disk.used());
         assert!(most <= CAP, "{most} bytes after {call} calls, {:?}", store.stats());
     }
     let known_for = store.effective_window();

@@ -66,6 +66,8 @@ struct State {
     pending: Vec<Extent>,
     /// Segments that were written to since they were last synced, oldest first.
     dirty: Vec<Arc<Segment>>,
+    /// Segments with lower numbers have been replaced.
+    first_segment: u64,
     /// When the oldest of what is written and not synced was written.
     dirty_since: Option<Instant>,
     leading: bool,
@@ -180,6 +182,20 @@ impl Log {
         self.changed.notify_all();
     }
 
+    /// Lets go of the segments before number `first`: what they hold is durable elsewhere, so nobody needs them synced.
+    /// They are wholly written. A file that is open takes room on the disk though it has no name.
+    pub(crate) fn let_go_before(&self, first: u64) {
+        if planted(Bug::SealedLogHeld) {
+            return;
+        }
+        let mut state = lock(&self.state);
+        state.first_segment = first;
+        // A leader has them all, and lets go of them when he is done.
+        if !state.leading {
+            state.let_go_of_replaced();
+        }
+    }
+
     /// Lets go of all segments, so that whatever keeps them can be closed. Nothing is staged any more.
     /// After a failure the disk may obey again by now.
     pub(crate) fn let_go(&self) {
@@ -256,6 +272,7 @@ impl Log {
                     state.dirty_since = state.dirty_since.or(started);
                 }
                 state.dirty = mem::take(&mut work.dirty);
+                state.let_go_of_replaced();
                 if state.failed.is_some() {
                     // Poisoned meanwhile: whoever waits for more than this is refused.
                     self.cut_off(&state.dirty);
@@ -298,6 +315,13 @@ impl State {
         match &self.failed {
             Some(cause) => Err(Error::Poisoned { cause: cause.clone() }),
             None => Ok(()),
+        }
+    }
+
+    fn let_go_of_replaced(&mut self) {
+        self.dirty.retain(|segment| segment.number() >= self.first_segment);
+        if self.dirty.is_empty() {
+            self.dirty_since = None;
         }
     }
 

@@ -49,11 +49,6 @@ pub fn flip(disk: &MemoryDisk, name: &str, at: usize) {
     overwrite(disk, name, &bytes);
 }
 
-/// Bytes of all files.
-pub fn bytes_in_all(disk: &MemoryDisk) -> u64 {
-    names(disk).iter().map(|name| disk.open(&path(name)).unwrap().len().unwrap()).sum()
-}
-
 /// Where a [`HookedDisk`] lets something happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {

@@ -75,6 +75,7 @@ const NOTICED_BY: &[(&str, &str)] = &[
     ("prepared-not-kept", "histories"),
     ("prepared-settled-twice", "histories"),
     ("cap-forgets-log", "figures"),
+    ("sealed-log-held", "figures"),
     ("claims-unasked", "histories"),
     ("lone-unspread", "histories"),
     ("table-asked-first", "race"),

@@ -125,9 +125,9 @@ impl Upkeep {
         let now = core.pace.now();
         core.pace.finish(now, run.as_ref().map_or(0, |run| run.records()), mem.limit());
         core.pace.begin(now);
-        for number in first_segment..self.catalog.manifest.first_segment {
-            core.remove_segment(number);
-        }
+        let replaced = first_segment..self.catalog.manifest.first_segment;
+        core.log.let_go_before(replaced.end);
+        replaced.for_each(|number| core.remove_segment(number));
         core.counters.sealed.fetch_add(1, Ordering::Relaxed);
         if let Some(run) = run {
             let entry = run.entry();

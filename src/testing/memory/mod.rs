@@ -98,9 +98,15 @@ impl MemoryDisk {
         self.world().plan.write_limit = bytes.map(|bytes| bytes.max(1));
     }
 
-    /// Room for `bytes` in all files that have a name; `None` is without limit.
+    /// Room for `bytes` in all files that have a name or are open; `None` is without limit.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.world().capacity = bytes;
+    }
+
+    /// Bytes of all files that have a name or are open.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.world().used()
     }
 
     /// How many operations there were: the number of the next one.

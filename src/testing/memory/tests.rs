@@ -155,10 +155,14 @@ fn a_full_disk_takes_what_fits_and_removal_makes_room() {
     assert_eq!(full.kind(), ErrorKind::StorageFull);
     write_all_at(&*a, &[2; 60], 0).unwrap();
     disk.remove(&path("a")).unwrap();
-    write_all_at(&*b, &[1; 24], 40).unwrap();
     let mut bytes = [0; 60];
     read_exact_at(&*a, &mut bytes, 0).unwrap();
     assert_eq!(bytes, [2; 60], "a handle outlives the name");
+    assert_eq!(disk.used(), 100, "and so does the room that it takes");
+    assert!(write_all_at(&*b, &[1; 24], 40).is_err());
+    drop(a);
+    write_all_at(&*b, &[1; 24], 40).unwrap();
+    assert_eq!(disk.used(), 64);
 }
 
 #[test]

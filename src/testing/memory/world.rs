@@ -135,14 +135,19 @@ impl World {
         self.collect();
     }
 
-    /// How long a file may get: a removed one is no longer counted, nor limited.
+    /// How long a file may get.
     pub(super) fn len_max(&mut self, number: u64) -> u64 {
-        let named: BTreeSet<u64> = self.names.values().copied().collect();
-        let Some(capacity) = self.capacity.filter(|_| named.contains(&number)) else {
-            return u64::MAX;
-        };
-        let used: u64 = named.iter().map(|inode| self.inodes[inode].len()).sum();
+        let Some(capacity) = self.capacity else { return u64::MAX };
+        let used = self.used();
         self.inode(number).len() + capacity.saturating_sub(used)
+    }
+
+    /// Bytes of all files. A removed one takes room for as long as it is open.
+    pub(super) fn used(&self) -> u64 {
+        let named: BTreeSet<u64> = self.names.values().copied().collect();
+        let counts = |number: &u64, inode: &Inode| inode.handles > 0 || named.contains(number);
+        let counted = self.inodes.iter().filter(|&(number, inode)| counts(number, inode));
+        counted.map(|(_, inode)| inode.len()).sum()
     }
 
     /// What another process finds after this one was killed.

@@ -9,7 +9,6 @@ use crate::case::{Case, Counts, Promise, ensure};
 use crate::class::Class;
 use crate::sim::{Fate, Left, Run, Setup, Step, random_script};
 use crate::support::Rng;
-use crate::support::disk::bytes_in_all;
 use crate::support::ids;
 
 /// What is left of the disk when it fills up: a call's frame, a manifest, a step of the log.
@@ -52,7 +51,7 @@ impl Class for Space {
 fn is_full_for_a_while(run: &mut Run, random: &mut Rng, counts: &mut Counts) -> Promise {
     for _ in 0..1 + random.below(3) {
         let spare = random.pick(&SPARE);
-        run.disk.set_capacity(Some(bytes_in_all(&run.disk) + spare));
+        run.disk.set_capacity(Some(run.disk.used() + spare));
         run.fate = Fate::Full;
         let script = random_script(random);
         let told = |wrong| format!("{wrong}; with {spare} bytes left: {script:?}");
@@ -89,7 +88,7 @@ fn fills_up_and_expires(run: &Run, random: &mut Rng, counts: &mut Counts) -> Pro
     // Something is there to expire.
     store.check_and_insert(&filling(0)).map_err(text)?;
     store.seal().map_err(text)?;
-    run.disk.set_capacity(Some(bytes_in_all(&run.disk) + random.pick(&SPARE)));
+    run.disk.set_capacity(Some(run.disk.used() + random.pick(&SPARE)));
     let refused = fill(store, filling)?;
     run.clock.advance(run.setup.window * 2 + Duration::from_secs(1));
     store.compact().map_err(|error| format!("expiry on a full disk: {error}"))?;
