@@ -25,6 +25,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("src/mem/words.rs", "tables in huge pages"),
     ("src/sync/gate.rs", "a reader-writer lock without a shared line"),
     ("src/sync/loom_tests.rs", "cells whose accesses loom checks"),
+    ("src/sys/disk/write_out.rs", "a call of the system without a safe door"),
     ("src/sys/mmap.rs", "mapping files"),
     ("tests/allocations.rs", "an allocator that counts"),
 ];

@@ -11,30 +11,42 @@ const ALLOCATED_MAX: u64 = 64 << 20;
 
 /// Clones share their bytes, and what they were told.
 #[derive(Debug, Clone, Default)]
-pub(super) struct MemoryFile(pub(super) Arc<Mutex<Vec<u8>>>, Arc<Mutex<Vec<Range<u64>>>>);
+pub(super) struct MemoryFile {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    will_be_read: Told,
+    /// It is not written to again.
+    written_out: Told,
+}
+
+type Told = Arc<Mutex<Vec<Range<u64>>>>;
 
 impl MemoryFile {
     pub(super) fn holding(bytes: Vec<u8>) -> MemoryFile {
-        MemoryFile(Arc::new(Mutex::new(bytes)), Arc::default())
+        MemoryFile { bytes: Arc::new(Mutex::new(bytes)), ..MemoryFile::default() }
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
-        self.0.lock().unwrap().clone()
+        self.bytes.lock().unwrap().clone()
     }
 
     /// The bytes that will be read, as it was told since the last time.
     pub(super) fn take_told(&self) -> Vec<Range<u64>> {
-        std::mem::take(&mut self.1.lock().unwrap())
+        std::mem::take(&mut self.will_be_read.lock().unwrap())
+    }
+
+    /// The bytes that are to be written out, as it was told.
+    pub(super) fn written_out(&self) -> Vec<Range<u64>> {
+        self.written_out.lock().unwrap().clone()
     }
 }
 
 impl File for MemoryFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().len() as u64)
+        Ok(self.bytes.lock().unwrap().len() as u64)
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let bytes = self.0.lock().unwrap();
+        let bytes = self.bytes.lock().unwrap();
         let rest = bytes.get(offset as usize..).unwrap_or_default();
         let count = rest.len().min(buf.len());
         buf[..count].copy_from_slice(&rest[..count]);
@@ -42,9 +54,11 @@ impl File for MemoryFile {
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        let mut bytes = self.0.lock().unwrap();
+        let mut bytes = self.bytes.lock().unwrap();
         let count = buf.len().min(100_000);
         let end = offset as usize + count;
+        let out = self.written_out();
+        assert!(out.iter().all(|out| out.end <= offset || end as u64 <= out.start), "it is out");
         if bytes.len() < end {
             bytes.resize(end, 0);
         }
@@ -53,7 +67,7 @@ impl File for MemoryFile {
     }
 
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
-        let mut bytes = self.0.lock().unwrap();
+        let mut bytes = self.bytes.lock().unwrap();
         let end = offset.saturating_add(len).min(ALLOCATED_MAX) as usize;
         if bytes.len() < end {
             bytes.resize(end, 0);
@@ -62,11 +76,15 @@ impl File for MemoryFile {
     }
 
     fn will_read(&self, offset: u64, len: u64) {
-        self.1.lock().unwrap().push(offset..offset + len);
+        self.will_be_read.lock().unwrap().push(offset..offset + len);
+    }
+
+    fn write_out(&self, offset: u64, len: u64) {
+        self.written_out.lock().unwrap().push(offset..offset + len);
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {
-        self.0.lock().unwrap().resize(len as usize, 0);
+        self.bytes.lock().unwrap().resize(len as usize, 0);
         Ok(())
     }
 
@@ -79,6 +97,6 @@ impl File for MemoryFile {
     }
 
     fn map(&self, len: usize) -> io::Result<Region> {
-        Ok(Region::from(self.0.lock().unwrap()[..len].to_vec()))
+        Ok(Region::from(self.bytes.lock().unwrap()[..len].to_vec()))
     }
 }

@@ -31,6 +31,15 @@ fn spec(expected: u64) -> RunSpec {
 
 fn write(records: impl IntoIterator<Item = (u128, u8)>, expected: u64) -> (Vec<u8>, RunSummary) {
     let file = MemoryFile::default();
+    let summary = write_to(&file, records, expected);
+    (file.bytes(), summary)
+}
+
+fn write_to(
+    file: &MemoryFile,
+    records: impl IntoIterator<Item = (u128, u8)>,
+    expected: u64,
+) -> RunSummary {
     let path = Path::new("7.run");
     let mut writer = RunWriter::new(Box::new(file.clone()), path, spec(expected)).unwrap();
     let mut records = records.into_iter().map(|(bits, tick)| (Fingerprint::from_u128(bits), tick));
@@ -42,13 +51,25 @@ fn write(records: impl IntoIterator<Item = (u128, u8)>, expected: u64) -> (Vec<u
             break;
         }
     }
-    let summary = writer.finish().unwrap();
-    (file.bytes(), summary)
+    writer.finish().unwrap()
 }
 
 fn open(bytes: &[u8], mode: ReadMode) -> Result<Run> {
     let file = Box::new(MemoryFile::holding(bytes.to_vec()));
     Run::open(file, PathBuf::from("7.run"), &STORE, 7, mode)
+}
+
+/// The file sees to it that nothing is written there any more.
+#[test]
+fn a_long_run_is_on_its_way_to_the_medium_before_it_is_synced() {
+    const MOST_LEFT: u64 = 9 << 20;
+    let (file, count) = (MemoryFile::default(), 1 << 20);
+    let records = (0..count).map(|n| (n << 107, 0));
+    let bytes = write_to(&file, records, count as u64).bytes;
+    let out = file.written_out();
+    let told: u64 = out.iter().map(|out| out.end - out.start).sum();
+    assert!(out.len() > 1 && told + MOST_LEFT >= bytes, "{told} of {bytes}: {out:?}");
+    assert!(out.iter().all(|out| out.end <= bytes));
 }
 
 fn damages(run: &Run) -> Vec<Corruption> {

@@ -131,6 +131,13 @@ pub trait File: Send + Sync + fmt::Debug {
         let _ = (offset, len);
     }
 
+    /// Says that `len` bytes from `offset`, which were written, will be synced and not be written again, so that they are
+    /// on their way to the medium before. The call waits for none of them. It is a hint: only a sync makes them durable, and
+    /// it tells what went wrong.
+    fn write_out(&self, offset: u64, len: u64) {
+        let _ = (offset, len);
+    }
+
     /// Cuts or extends the file to `len` bytes.
     fn truncate(&self, len: u64) -> io::Result<()>;
 

@@ -20,6 +20,8 @@ use super::{File, Lock, Region, Storage, mmap, write_all_at};
 use crate::sync::{Mutex, OnceLock, lock};
 
 mod pieces;
+#[cfg(target_os = "linux")]
+mod write_out;
 
 #[cfg(unix)]
 #[path = "unix.rs"]
@@ -200,6 +202,10 @@ impl File for DiskFile {
 
     fn will_read(&self, offset: u64, len: u64) {
         system::will_read(&self.file, offset, len);
+    }
+
+    fn write_out(&self, offset: u64, len: u64) {
+        system::write_out(&self.file, offset, len);
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {

@@ -64,6 +64,14 @@ pub(super) fn will_read(file: &fs::File, offset: u64, len: u64) {
     let _ = (file, offset, len);
 }
 
+/// Has the system begin to write out; on other systems than these, nothing.
+pub(super) fn write_out(file: &fs::File, offset: u64, len: u64) {
+    #[cfg(target_os = "linux")]
+    super::write_out::begin(file, offset, len);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, offset, len);
+}
+
 /// Bytes that this process may still fill.
 #[cfg(feature = "sled")]
 pub(super) fn free_bytes(dir: &Path) -> io::Result<Option<u64>> {

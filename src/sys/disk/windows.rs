@@ -45,6 +45,9 @@ pub(super) fn allocate(_file: &fs::File, _offset: u64, _len: u64) -> io::Result<
 /// Nothing: std has no call that tells the system.
 pub(super) fn will_read(_file: &fs::File, _offset: u64, _len: u64) {}
 
+/// Nothing: std has no call that begins without waiting.
+pub(super) fn write_out(_file: &fs::File, _offset: u64, _len: u64) {}
+
 /// Nothing: std has no call that tells.
 #[cfg(feature = "sled")]
 pub(super) fn free_bytes(_dir: &Path) -> io::Result<Option<u64>> {
