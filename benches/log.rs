@@ -102,10 +102,10 @@ fn frame(ids: u64) -> BenchFrame {
 fn append(log: &BenchLog, frames: u64, ids: u64, synced: bool, callers: u64) -> Duration {
     let (before, syncs) = (log.bytes(), log.syncs());
     let append = || {
-        let mut frame = frame(ids);
+        let frame = frame(ids);
         let start = Instant::now();
         for _ in 0..frames {
-            log.append(&mut frame, synced).expect("the log takes it");
+            log.append(&frame, synced).expect("the log takes it");
         }
         start.elapsed()
     };

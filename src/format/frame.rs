@@ -69,14 +69,16 @@ pub(crate) fn call_len_max(ids: usize) -> usize {
 }
 
 /// A frame being put together: payload first, header when its place is known.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct FrameBuffer {
     bytes: Vec<u8>,
     ids: usize,
+    /// Its length, once it is sealed.
+    len: usize,
 }
 
 impl FrameBuffer {
-    /// Starts an empty frame, keeping the memory of the last one.
+    /// Starts an empty frame, in the memory that it has.
     pub(crate) fn start(&mut self) {
         self.bytes.clear();
         self.bytes.resize(HEADER, 0);
@@ -104,7 +106,8 @@ impl FrameBuffer {
     pub(crate) fn seal(&mut self, kind: FrameKind, time: Timestamp, tick: u8, ticks: &[u8]) {
         self.bytes.extend_from_slice(ticks);
         let len = self.bytes.len() - HEADER;
-        self.bytes.resize(frame_len(len), 0);
+        self.len = frame_len(len);
+        self.bytes.resize(self.len, 0);
         let sum = payload_sum(&self.bytes[HEADER..]);
         put_u64(&mut self.bytes, 8, sum);
         put_u32(&mut self.bytes, 16, u32::try_from(len).expect("payloads are bounded"));
@@ -113,18 +116,18 @@ impl FrameBuffer {
         put_u64(&mut self.bytes, 24, time.as_micros());
     }
 
-    /// Puts the frame at `offset` of a segment whose first `synced` bytes are durable, and returns
-    /// its bytes.
-    pub(crate) fn place(&mut self, salt: Salt, offset: u64, synced: u64) -> &[u8] {
+    /// Puts the frame at `offset` of a segment whose first `synced` bytes are durable, and gives out its bytes: whoever
+    /// wants their memory leaves another in its place.
+    pub(crate) fn place(&mut self, salt: Salt, offset: u64, synced: u64) -> &mut Vec<u8> {
         put_u64(&mut self.bytes, 32, synced);
         let sum = header_sum(salt, offset, &self.bytes[8..HEADER]);
         put_u64(&mut self.bytes, 0, sum);
-        &self.bytes
+        &mut self.bytes
     }
 
-    /// Length of the sealed frame.
+    /// Length of the sealed frame, also when its bytes were given away.
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.len
     }
 }
 

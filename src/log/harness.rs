@@ -55,12 +55,14 @@ impl BenchLog {
 
     /// Sets room aside where there is none, stages the frame, and waits until the system has it, or if it is to
     /// be synced, the medium.
-    pub fn append(&self, frame: &mut BenchFrame, synced: bool) -> Result<()> {
-        let bytes = frame.0.len() as u64;
+    pub fn append(&self, frame: &BenchFrame, synced: bool) -> Result<()> {
+        // The log takes it.
+        let mut frame = frame.0.clone();
+        let bytes = frame.len() as u64;
         while !self.segment.reserve(bytes) {
             self.segment.extend(bytes)?;
         }
-        let upto = self.log.stage(&self.segment, &mut frame.0);
+        let upto = self.log.stage(&self.segment, &mut frame);
         self.log.wait(upto, if synced { Need::Synced } else { Need::Written })
     }
 

@@ -104,14 +104,13 @@ impl Log {
     /// Makes `segment` the one that follows a segment of which this is known: stages its header.
     /// Frames may be staged for it from now on, and for the one before no more.
     pub(crate) fn activate(&self, segment: &Arc<Segment>, previous: Previous) -> Lsn {
-        let header = segment.header(previous).encode();
+        let mut header = segment.header(previous).encode().to_vec();
         let reserved = segment.reserve(header.len() as u64);
         assert!(reserved, "a segment is created with room for its header");
-        lock(&self.state).stage(segment, &header)
+        lock(&self.state).stage(segment, &mut header)
     }
 
-    /// Fixes the place of a frame and takes a copy of it; the room for it was reserved. Returns the
-    /// position behind it.
+    /// Fixes the place of a frame and takes it; the room for it was reserved. Returns the position behind it.
     pub(crate) fn stage(&self, segment: &Arc<Segment>, frame: &mut FrameBuffer) -> Lsn {
         let mut state = lock(&self.state);
         let offset = segment.tail.load(Ordering::Relaxed);
@@ -325,21 +324,20 @@ impl State {
         }
     }
 
-    fn stage(&mut self, segment: &Arc<Segment>, bytes: &[u8]) -> Lsn {
-        let offset = segment.tail.load(Ordering::Relaxed);
-        segment.tail.store(offset + bytes.len() as u64, Ordering::Relaxed);
+    /// Takes the bytes: behind others a copy of them, or else their memory, for which other memory is left.
+    fn stage(&mut self, segment: &Arc<Segment>, bytes: &mut Vec<u8>) -> Lsn {
+        let (offset, len) = (segment.tail.load(Ordering::Relaxed), bytes.len() as u64);
+        segment.tail.store(offset + len, Ordering::Relaxed);
         match self.pending.last_mut() {
             Some(last) if Arc::ptr_eq(&last.segment, segment) => {
                 last.bytes.extend_from_slice(bytes);
             }
             _ => {
-                let mut buffer = self.spare_buffers.pop().unwrap_or_default();
-                buffer.extend_from_slice(bytes);
-                let segment = Arc::clone(segment);
-                self.pending.push(Extent { segment, offset, bytes: buffer });
+                let bytes = mem::replace(bytes, self.spare_buffers.pop().unwrap_or_default());
+                self.pending.push(Extent { segment: Arc::clone(segment), offset, bytes });
             }
         }
-        self.staged += bytes.len() as u64;
+        self.staged += len;
         Lsn(self.staged)
     }
 }
