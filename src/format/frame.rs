@@ -82,7 +82,7 @@ impl FrameBuffer {
     pub(crate) fn start(&mut self) {
         self.bytes.clear();
         self.bytes.resize(HEADER, 0);
-        self.ids = 0;
+        (self.ids, self.len) = (0, 0);
     }
 
     /// Adds a fingerprint.

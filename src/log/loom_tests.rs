@@ -27,22 +27,18 @@ impl World {
     fn new(need: Need) -> World {
         let (disk, dir) = (MemoryDisk::new(), Path::new(DIR));
         disk.create_dir(dir).unwrap();
-        let ticks = Ticks { base: Timestamp::MIN, micros: 1 };
-        let path = dir.join("segment");
-        let file = disk.create(&path).unwrap();
-        disk.sync_dir(dir).unwrap();
-        let header = SegmentHeader {
-            store: [7; 16],
-            number: 1,
-            generation: 1,
-            ticks,
-            previous: Previous::default(),
-        };
-        let segment = Arc::new(Segment::new(file, path, header, WriteMode::Positioned).unwrap());
+        let segment = segment(&disk, 1);
         let log = Log::new(need == Need::Synced);
         let header = log.activate(&segment, Previous::default());
         log.wait(header, need).unwrap();
         World { disk, log, segment }
+    }
+
+    /// Makes another segment the active one, and gives the one before.
+    fn rotate(&mut self) -> Arc<Segment> {
+        let next = segment(&self.disk, self.segment.number() + 1);
+        self.log.activate(&next, self.segment.as_previous());
+        std::mem::replace(&mut self.segment, next)
     }
 
     /// What a call does: whether `id` was acknowledged.
@@ -55,6 +51,20 @@ impl World {
         let lsn = self.log.stage(&self.segment, &mut frame);
         self.log.wait(lsn, need).is_ok()
     }
+}
+
+fn segment(disk: &MemoryDisk, number: u64) -> Arc<Segment> {
+    let path = Path::new(DIR).join(number.to_string());
+    let file = disk.create(&path).unwrap();
+    disk.sync_dir(Path::new(DIR)).unwrap();
+    let header = SegmentHeader {
+        store: [7; 16],
+        number,
+        generation: 1,
+        ticks: Ticks { base: Timestamp::MIN, micros: 1 },
+        previous: Previous::default(),
+    };
+    Arc::new(Segment::new(file, path, header, WriteMode::Positioned).unwrap())
 }
 
 /// The ids that are found in the segment on `disk`.
@@ -136,4 +146,21 @@ fn nobody_is_acknowledged_after_a_failed_sync() {
         assert_eq!(told, [false; CALLERS as usize]);
         assert_eq!(found(&world.disk.kill(), &world.segment), []);
     });
+}
+
+/// Whether a leader is out just then or not, who may be syncing it; and he loses nothing by it.
+#[test]
+fn a_segment_that_was_replaced_is_held_by_nobody() {
+    for need in [Need::Written, Need::Synced] {
+        loom::model(move || {
+            let mut world = World::new(Need::Written);
+            let replaced = world.rotate();
+            let world = Arc::new(world);
+            let other = Arc::clone(&world);
+            let caller = thread::spawn(move || acknowledged_and_kept(&other, 1, need));
+            world.log.let_go_before(world.segment.number());
+            assert!(caller.join().unwrap());
+            assert_eq!(Arc::strong_count(&replaced), 1);
+        });
+    }
 }

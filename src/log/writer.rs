@@ -23,6 +23,10 @@ use crate::sys::write_all_at;
 
 /// Buffers larger than this are not kept for the next frames.
 const KEPT_BUFFER: usize = 8 << 20;
+/// Frames shorter than this are copied: that is sooner done than their memory is missed.
+const HANDED_OVER_MIN: usize = 4 << 10;
+/// What a caller is left in place of its frame's memory has at most so many times its size: a group's may be large.
+const LEFT_MAX: usize = 4;
 
 /// A position in the log of this opening: how many bytes were staged before it.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -181,18 +185,34 @@ impl Log {
         self.changed.notify_all();
     }
 
-    /// Lets go of the segments before number `first`: what they hold is durable elsewhere, so nobody needs them synced.
-    /// They are wholly written. A file that is open takes room on the disk though it has no name.
+    /// Lets go of the segments before number `first`, which must be wholly written and acknowledged, and what they hold
+    /// durable elsewhere: nobody needs them synced. A file that is open takes room on the disk though it has no name.
     pub(crate) fn let_go_before(&self, first: u64) {
         if planted(Bug::SealedLogHeld) {
             return;
         }
         let mut state = lock(&self.state);
-        state.first_segment = first;
+        state.first_segment = state.first_segment.max(first);
         // A leader has them all, and lets go of them when he is done.
         if !state.leading {
-            state.let_go_of_replaced();
+            drop(self.let_go_of_replaced(state));
         }
+    }
+
+    /// What is closed for good has its room freed, which takes time: nobody waits for it at the lock.
+    fn let_go_of_replaced<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let first = state.first_segment;
+        let replaced: Vec<_> =
+            state.dirty.extract_if(.., |segment| segment.number() < first).collect();
+        if replaced.is_empty() {
+            return state;
+        }
+        if state.dirty.is_empty() {
+            state.dirty_since = None;
+        }
+        drop(state);
+        drop(replaced);
+        lock(&self.state)
     }
 
     /// Lets go of all segments, so that whatever keeps them can be closed. Nothing is staged any more.
@@ -243,7 +263,7 @@ impl Log {
         if state.waiting > 0 {
             self.changed.notify_all();
         }
-        state
+        self.let_go_of_replaced(state)
     }
 
     /// Publishes what a leader did that started then, if that is of interest.
@@ -271,7 +291,6 @@ impl Log {
                     state.dirty_since = state.dirty_since.or(started);
                 }
                 state.dirty = mem::take(&mut work.dirty);
-                state.let_go_of_replaced();
                 if state.failed.is_some() {
                     // Poisoned meanwhile: whoever waits for more than this is refused.
                     self.cut_off(&state.dirty);
@@ -317,14 +336,8 @@ impl State {
         }
     }
 
-    fn let_go_of_replaced(&mut self) {
-        self.dirty.retain(|segment| segment.number() >= self.first_segment);
-        if self.dirty.is_empty() {
-            self.dirty_since = None;
-        }
-    }
-
-    /// Takes the bytes: behind others a copy of them, or else their memory, for which other memory is left.
+    /// Takes the bytes: a copy of them, or where they are many and the first of a group their memory, for which other
+    /// memory is left.
     fn stage(&mut self, segment: &Arc<Segment>, bytes: &mut Vec<u8>) -> Lsn {
         let (offset, len) = (segment.tail.load(Ordering::Relaxed), bytes.len() as u64);
         segment.tail.store(offset + len, Ordering::Relaxed);
@@ -333,8 +346,14 @@ impl State {
                 last.bytes.extend_from_slice(bytes);
             }
             _ => {
-                let bytes = mem::replace(bytes, self.spare_buffers.pop().unwrap_or_default());
-                self.pending.push(Extent { segment: Arc::clone(segment), offset, bytes });
+                let mut buffer = self.spare_buffers.pop().unwrap_or_default();
+                let fits = buffer.capacity() <= bytes.capacity().saturating_mul(LEFT_MAX);
+                if fits && bytes.len() >= HANDED_OVER_MIN {
+                    mem::swap(&mut buffer, bytes);
+                } else {
+                    buffer.extend_from_slice(bytes);
+                }
+                self.pending.push(Extent { segment: Arc::clone(segment), offset, bytes: buffer });
             }
         }
         self.staged += len;

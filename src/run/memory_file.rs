@@ -16,6 +16,7 @@ pub(super) struct MemoryFile {
     will_be_read: Told,
     /// It is not written to again.
     written_out: Told,
+    medium_fails: bool,
 }
 
 type Told = Arc<Mutex<Vec<Range<u64>>>>;
@@ -23,6 +24,11 @@ type Told = Arc<Mutex<Vec<Range<u64>>>>;
 impl MemoryFile {
     pub(super) fn holding(bytes: Vec<u8>) -> MemoryFile {
         MemoryFile { bytes: Arc::new(Mutex::new(bytes)), ..MemoryFile::default() }
+    }
+
+    /// One whose medium takes nothing.
+    pub(super) fn failing() -> MemoryFile {
+        MemoryFile { medium_fails: true, ..MemoryFile::default() }
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
@@ -79,8 +85,9 @@ impl File for MemoryFile {
         self.will_be_read.lock().unwrap().push(offset..offset + len);
     }
 
-    fn write_out(&self, offset: u64, len: u64) {
+    fn write_out(&self, offset: u64, len: u64) -> io::Result<()> {
         self.written_out.lock().unwrap().push(offset..offset + len);
+        if self.medium_fails { Err(io::ErrorKind::Other.into()) } else { Ok(()) }
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {

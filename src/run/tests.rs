@@ -72,6 +72,16 @@ fn a_long_run_is_on_its_way_to_the_medium_before_it_is_synced() {
     assert!(out.iter().all(|out| out.end <= bytes));
 }
 
+/// The sync at the end need not tell of it.
+#[test]
+fn a_medium_that_fails_before_the_sync_fails_the_run() {
+    let file = Box::new(MemoryFile::failing());
+    let mut writer = RunWriter::new(file, Path::new("7.run"), spec(1 << 20)).unwrap();
+    let records: Vec<_> = (0..1 << 20).map(|n| (Fingerprint::from_u128(n << 107), 0)).collect();
+    let told = records.chunks(4_096).map(|records| writer.extend(records)).find_map(Result::err);
+    assert!(matches!(told, Some(Error::Io { .. })), "{told:?}");
+}
+
 fn damages(run: &Run) -> Vec<Corruption> {
     let mut damages = Vec::new();
     let read = run.verify(&mut |damage| damages.push(damage)).unwrap();

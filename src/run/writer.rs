@@ -4,7 +4,7 @@
 //! expected count and which fills front to back because its blocks follow the order of the records,
 //! and one in the data pages. Each writes 256 KiB at a time. Room is asked for first, so that a full
 //! disk is found before the work, and the file is cut to its exact length before anybody maps it. What the
-//! cursors have passed is on its way to the medium when the file is synced.
+//! cursors have passed, but for the last 4 MiB of each, is on its way to the medium when the file is synced.
 //!
 //! Memory: two buffers of 256 KiB, and the directory, 0.03 bytes an id.
 
@@ -209,7 +209,8 @@ impl Stream {
         self.buffer.clear();
         let written = self.offset - self.out;
         if written >= WRITE_OUT {
-            file.write_out(self.out, written);
+            let begun = file.write_out(self.out, written);
+            begun.map_err(|e| Error::io("write", path, e))?;
             self.out = self.offset;
         }
         Ok(())

@@ -132,10 +132,12 @@ pub trait File: Send + Sync + fmt::Debug {
     }
 
     /// Says that `len` bytes from `offset`, which were written, will be synced and not be written again, so that they are
-    /// on their way to the medium before. The call waits for none of them. It is a hint: only a sync makes them durable, and
-    /// it tells what went wrong.
-    fn write_out(&self, offset: u64, len: u64) {
+    /// on their way to the medium before. The call waits for none of them to be there: only a sync makes them durable.
+    /// Whoever has no such call does nothing. An error is one of the medium: as after a failed sync, what was written may be
+    /// gone, and no later sync may tell.
+    fn write_out(&self, offset: u64, len: u64) -> io::Result<()> {
         let _ = (offset, len);
+        Ok(())
     }
 
     /// Cuts or extends the file to `len` bytes.

@@ -204,8 +204,8 @@ impl File for DiskFile {
         system::will_read(&self.file, offset, len);
     }
 
-    fn write_out(&self, offset: u64, len: u64) {
-        system::write_out(&self.file, offset, len);
+    fn write_out(&self, offset: u64, len: u64) -> io::Result<()> {
+        system::write_out(&self.file, offset, len)
     }
 
     fn truncate(&self, len: u64) -> io::Result<()> {

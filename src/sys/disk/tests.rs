@@ -139,8 +139,8 @@ fn what_is_written_out_may_be_anything() {
     let file = disk.create(&path).unwrap();
     write_all_at(&*file, &[7; 10_000], 0).unwrap();
     for (offset, len) in [(0, 0), (0, 1), (1, 9_999), (8192, 1 << 40), (u64::MAX, u64::MAX)] {
-        file.write_out(offset, len);
-        disk.open(&path).unwrap().write_out(offset, len);
+        file.write_out(offset, len).unwrap();
+        disk.open(&path).unwrap().write_out(offset, len).unwrap();
     }
     let mut bytes = [0; 10_000];
     read_exact_at(&*file, &mut bytes, 0).unwrap();

@@ -64,12 +64,14 @@ pub(super) fn will_read(file: &fs::File, offset: u64, len: u64) {
     let _ = (file, offset, len);
 }
 
-/// Has the system begin to write out; on other systems than these, nothing.
-pub(super) fn write_out(file: &fs::File, offset: u64, len: u64) {
-    #[cfg(target_os = "linux")]
-    super::write_out::begin(file, offset, len);
-    #[cfg(not(target_os = "linux"))]
-    let _ = (file, offset, len);
+/// Has the system begin to write out.
+#[cfg(target_os = "linux")]
+pub(super) use super::write_out::begin as write_out;
+
+/// Other systems have no call that begins without waiting.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn write_out(_file: &fs::File, _offset: u64, _len: u64) -> io::Result<()> {
+    Ok(())
 }
 
 /// Bytes that this process may still fill.

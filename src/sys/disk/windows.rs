@@ -46,7 +46,9 @@ pub(super) fn allocate(_file: &fs::File, _offset: u64, _len: u64) -> io::Result<
 pub(super) fn will_read(_file: &fs::File, _offset: u64, _len: u64) {}
 
 /// Nothing: std has no call that begins without waiting.
-pub(super) fn write_out(_file: &fs::File, _offset: u64, _len: u64) {}
+pub(super) fn write_out(_file: &fs::File, _offset: u64, _len: u64) -> io::Result<()> {
+    Ok(())
+}
 
 /// Nothing: std has no call that tells.
 #[cfg(feature = "sled")]

@@ -2,21 +2,35 @@
 #![allow(unsafe_code)]
 
 use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd;
 
-/// Begins to write the dirty pages of `len` bytes from `offset` to the medium, and waits for none of them. A write that
-/// fails is told to the next sync of the file, as one is that the system has begun by itself.
-pub(super) fn begin(file: &File, offset: u64, len: u64) {
-    let (Ok(offset), Ok(len)) = (libc::off64_t::try_from(offset), libc::off64_t::try_from(len))
-    else {
-        return;
+/// Begins to write the dirty pages of `len` bytes from `offset` to the medium, and waits for none of them to be there. What
+/// fails of it later is told to the next sync of the file; what fails at once may have been told to nobody else.
+pub(super) fn begin(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) else {
+        return Ok(());
     };
-    // SAFETY: the call takes numbers alone, and the descriptor is open for as long as `file` is borrowed.
-    let begun = unsafe {
-        libc::sync_file_range(file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE)
-    };
-    if begun != 0 {
-        let error = std::io::Error::last_os_error();
-        tracing::debug!(%error, "cannot have a file written out ahead of its sync");
+    if len == 0 {
+        // To the system this is all of the file.
+        return Ok(());
+    }
+    loop {
+        // SAFETY: the call takes numbers alone, and the descriptor is open for as long as `file` is borrowed.
+        let begun = unsafe {
+            libc::sync_file_range(file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE)
+        };
+        if begun == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            // It is not done here, or not for such a file.
+            Some(libc::ENOSYS | libc::EINVAL | libc::ESPIPE | libc::EPERM | libc::EOPNOTSUPP) => {
+                return Ok(());
+            }
+            _ => return Err(error),
+        }
     }
 }
