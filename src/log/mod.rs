@@ -12,7 +12,8 @@
 //!
 //! *Created* with room set aside and its name durable; *active* from the moment its header is staged,
 //! when it belongs to the active table of one generation; *closed* when the table is frozen; let
-//! go of, synced or not, and removed when the table's run is in the manifest. A segment is never appended to after a reopen.
+//! go of, synced or not, and removed when the table's run is in the manifest. A segment is never
+//! appended to after a reopen.
 //!
 //! # Durability
 //!

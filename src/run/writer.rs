@@ -207,9 +207,9 @@ impl Stream {
         written.map_err(|e| Error::io("write", path, e))?;
         self.offset = self.end();
         self.buffer.clear();
-        let written = self.offset - self.out;
-        if written >= WRITE_OUT {
-            let begun = file.write_out(self.out, written);
+        let passed = self.offset - self.out;
+        if passed >= WRITE_OUT {
+            let begun = file.write_out(self.out, passed);
             begun.map_err(|e| Error::io("write", path, e))?;
             self.out = self.offset;
         }

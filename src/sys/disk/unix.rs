@@ -64,9 +64,17 @@ pub(super) fn will_read(file: &fs::File, offset: u64, len: u64) {
     let _ = (file, offset, len);
 }
 
-/// Has the system begin to write out.
+/// Has the system begin to write out, where it does so for such a file.
 #[cfg(target_os = "linux")]
-pub(super) use super::write_out::begin as write_out;
+pub(super) fn write_out(file: &fs::File, offset: u64, len: u64) -> io::Result<()> {
+    let (Ok(offset), Ok(len @ 1..)) = (i64::try_from(offset), i64::try_from(len)) else {
+        return Ok(());
+    };
+    match rustix::io::retry_on_intr(|| super::write_out::begin(file, offset, len)) {
+        Err(Errno::NOSYS | Errno::INVAL | Errno::SPIPE | Errno::PERM | Errno::OPNOTSUPP) => Ok(()),
+        begun => Ok(begun?),
+    }
+}
 
 /// Other systems have no call that begins without waiting.
 #[cfg(not(target_os = "linux"))]
