@@ -17,7 +17,7 @@ use crate::report::ReportArgs;
 /// Measures firstseen beside what people use for the same job.
 #[derive(Debug, Parser)]
 pub(crate) enum Cli {
-    /// The peers in windows of up to 200,000 ids: a few minutes.
+    /// The peers in windows of up to 200,000 ids, and of a million for long: a few minutes.
     Quick(PeersArgs),
     /// The peers in windows of up to 100 million ids: hours.
     Full(PeersArgs),
@@ -42,14 +42,19 @@ pub(crate) struct PeersArgs {
     #[arg(long, value_name = "N")]
     ids: Option<NonZeroUsize>,
 
-    /// How often every peer is measured; the median counts. Default: 3, but 1 in windows of 10 million
-    /// ids and more of the level `full`.
+    /// How often every peer is measured; the median counts. Default: 3, but 1 for long and in windows of
+    /// 10 million ids and more of the level `full`.
     #[arg(long, value_name = "N")]
     rounds: Option<NonZeroUsize>,
 
     /// Only these peers. The tables compare with the first that is left.
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names())]
     peers: Vec<String>,
+
+    /// Only ids that go through a window for long and are forgotten: batches of 1024 from one thread, of those peers
+    /// that can forget.
+    #[arg(long, conflicts_with_all = ["batches", "threads"])]
+    sustained: bool,
 
     /// Batch sizes: 1,16,1024 if nothing else is asked for.
     #[arg(long, value_name = "N", value_delimiter = ',')]
@@ -73,7 +78,10 @@ impl PeersArgs {
 
     pub(crate) fn parts(&self, level: Level) -> Vec<Part> {
         let mut parts = level.parts();
-        if self.ids.is_some() || !self.batches.is_empty() || !self.threads.is_empty() {
+        if self.sustained {
+            let part = level.sustained();
+            parts = vec![Part { ids: self.ids.map_or(part.ids, NonZeroUsize::get), ..part }];
+        } else if self.ids.is_some() || !self.batches.is_empty() || !self.threads.is_empty() {
             let ids = self.ids.map_or_else(|| level.ids(), NonZeroUsize::get);
             let (batches, threads) = (or(&self.batches, &BATCHES), or(&self.threads, &THREADS));
             parts = plan::matrix(ids, &batches, &threads, ROUNDS);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::course::Course;
 use crate::figures::{Figure, Figures};
 use crate::outcome::{Measurement, Outcome};
 use crate::peer::{Durability, Result};
@@ -74,7 +75,9 @@ fn outcome(pair: &[Record]) -> Result<Outcome> {
     expect(first, ACKNOWLEDGED)?;
     let second = pair.get(1).ok_or_else(|| first.wrong("the last line, without its `finished`"))?;
     expect(second, FINISHED)?;
+    let workload = named(first, "workload", &workload::ALL, Workload::name)?;
     let scenario = Scenario {
+        course: Course::of(workload),
         window: first.count("n")?,
         batch: first.count("batch")?,
         threads: first.count("threads")?,
@@ -82,7 +85,7 @@ fn outcome(pair: &[Record]) -> Result<Outcome> {
     let measurement = Measurement {
         peer: first.text("peer")?.to_owned(),
         durability: named(first, "durability", &Durability::ALL, Durability::name)?,
-        workload: named(first, "workload", &workload::ALL, Workload::name)?,
+        workload,
         figures: Figures {
             acknowledged: figure(first)?,
             finished: figure(second)?,

@@ -6,6 +6,7 @@ mod tests;
 mod args;
 mod command;
 mod compare;
+mod course;
 mod figures;
 mod files;
 mod lines;

@@ -3,6 +3,9 @@
 use std::error::Error;
 use std::path::Path;
 
+use crate::course::Course;
+use crate::plan::Scenario;
+
 /// An id: 16 bytes, as of a UUID.
 pub(crate) type Id = [u8; 16];
 
@@ -19,6 +22,13 @@ pub(crate) trait Peer {
     /// afterwards counts as the peer's bytes.
     fn finish(&self) -> Result<()>;
 
+    /// Time has passed: `inserted` ids have come since the beginning, and those that came more than a window's ids
+    /// ago may be forgotten. Only peers that were opened to forget are told.
+    fn forget(&self, inserted: usize) -> Result<()> {
+        let _ = inserted;
+        Ok(())
+    }
+
     /// Whether all the work is done in this process, so that its processor time can be told.
     fn in_this_process(&self) -> bool {
         true
@@ -29,7 +39,7 @@ pub(crate) trait Peer {
 pub(crate) struct Setup<'a> {
     /// An empty folder of its own.
     pub(crate) folder: &'a Path,
-    /// How many ids it will hold in the end.
+    /// How many ids it will hold in the end; or of how many a window consists, for a peer that forgets.
     pub(crate) expected_ids: usize,
 }
 
@@ -87,20 +97,27 @@ impl Durability {
     }
 }
 
-type Open = fn(&Setup) -> Result<Opened>;
+pub(crate) type Open = fn(&Setup) -> Result<Opened>;
 
 /// A peer on the list.
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     pub(crate) durability: Durability,
-    pub(crate) open: Open,
+    open: Open,
+    /// For a run in which it forgets.
+    open_to_forget: Option<Open>,
     /// What it wants and this machine does not have.
     missing: fn() -> Option<&'static str>,
 }
 
 impl Entry {
     pub(crate) fn new(name: &'static str, durability: Durability, open: Open) -> Entry {
-        Entry { name, durability, open, missing: || None }
+        Entry { name, durability, open, open_to_forget: None, missing: || None }
+    }
+
+    /// A peer that also takes part where ids are forgotten: there it is opened so.
+    pub(crate) fn forgetting(self, open: Open) -> Entry {
+        Entry { open_to_forget: Some(open), ..self }
     }
 
     /// A peer that is skipped where something is missing.
@@ -114,8 +131,17 @@ impl Entry {
         (self.missing)()
     }
 
-    /// Whether it is measured in batches of that size.
-    pub(crate) fn takes(&self, batch: usize) -> bool {
-        self.durability != Durability::Sync || batch >= SYNCED_BATCH
+    /// Whether it is measured in that scenario.
+    pub(crate) fn takes(&self, scenario: Scenario) -> bool {
+        let batch_is_large = self.durability != Durability::Sync || scenario.batch >= SYNCED_BATCH;
+        batch_is_large && self.opener(scenario.course).is_some()
+    }
+
+    /// How it is opened for that course, if it takes part.
+    pub(crate) fn opener(&self, course: Course) -> Option<Open> {
+        match course {
+            Course::Window => Some(self.open),
+            Course::Sustained => self.open_to_forget,
+        }
     }
 }

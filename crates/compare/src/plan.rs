@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use crate::course::Course;
+
 /// A size of the whole comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Level {
@@ -9,9 +11,11 @@ pub(crate) enum Level {
     Full,
 }
 
-/// Batch sizes and threads of which every pair is measured.
-pub(crate) const BATCHES: [usize; 3] = [1, 16, 1024];
+/// Batch sizes and threads that are measured, where nothing else is asked for.
+pub(crate) const BATCHES: [usize; 3] = [1, 16, LARGE_BATCH];
 pub(crate) const THREADS: [usize; 2] = [1, 2];
+
+const LARGE_BATCH: usize = 1024;
 
 /// How often every peer is measured, but in the largest windows of `full`.
 pub(crate) const ROUNDS: usize = 3;
@@ -37,6 +41,7 @@ pub(crate) struct Scenario {
     pub(crate) window: usize,
     pub(crate) batch: usize,
     pub(crate) threads: usize,
+    pub(crate) course: Course,
 }
 
 impl Scenario {
@@ -56,6 +61,7 @@ pub(crate) struct Part {
     pub(crate) ids: usize,
     pub(crate) batch: usize,
     pub(crate) threads: usize,
+    pub(crate) course: Course,
     pub(crate) rounds: usize,
     /// All, if there is no list.
     pub(crate) peers: Option<&'static [&'static str]>,
@@ -63,8 +69,8 @@ pub(crate) struct Part {
 
 impl Part {
     pub(crate) fn scenario(&self) -> Scenario {
-        let Part { ids, batch, threads, .. } = *self;
-        Scenario { window: window(ids, batch), batch, threads }
+        let Part { ids, batch, threads, course, .. } = *self;
+        Scenario { window: window(ids, batch), batch, threads, course }
     }
 
     pub(crate) fn takes(&self, peer: &str) -> bool {
@@ -88,22 +94,34 @@ impl Level {
         }
     }
 
-    /// Every batch size from every number of threads, and other windows in large batches of one
-    /// thread.
+    /// Every batch size, large batches from two threads as well, and in other windows, and for long.
     pub(crate) fn parts(self) -> Vec<Part> {
-        let mut parts = matrix(self.ids(), &BATCHES, &THREADS, ROUNDS);
-        let wide = |ids, rounds, peers| Part { ids, batch: 1024, threads: 1, rounds, peers };
-        match self {
-            Level::Quick => {
-                parts.extend([10_000, 50_000].map(|ids| wide(ids, ROUNDS, None)));
-            }
-            Level::Full => {
-                parts.extend([10_000, 100_000].map(|ids| wide(ids, ROUNDS, None)));
-                parts.push(wide(10_000_000, 1, None));
-                parts.push(wide(100_000_000, 1, Some(FAST)));
-            }
-        }
+        let mut parts = matrix(self.ids(), &BATCHES, &[1], ROUNDS);
+        parts.extend(matrix(self.ids(), &[LARGE_BATCH], &[2], ROUNDS));
+        let windows: &[(usize, usize, _)] = match self {
+            Level::Quick => &[(10_000, ROUNDS, None), (50_000, ROUNDS, None)],
+            Level::Full => &[
+                (10_000, ROUNDS, None),
+                (100_000, ROUNDS, None),
+                (10_000_000, 1, Some(FAST)),
+                (100_000_000, 1, Some(FAST)),
+            ],
+        };
+        parts.extend(windows.iter().map(|&(ids, rounds, peers)| Part {
+            rounds,
+            peers,
+            ..large(ids, Course::Window)
+        }));
+        parts.push(self.sustained());
         parts
+    }
+
+    /// Ids that go through a window, for long.
+    pub(crate) fn sustained(self) -> Part {
+        match self {
+            Level::Quick => large(1_000_000, Course::Sustained),
+            Level::Full => large(10_000_000, Course::Sustained),
+        }
     }
 }
 
@@ -112,10 +130,15 @@ pub(crate) fn matrix(ids: usize, batches: &[usize], threads: &[usize], rounds: u
     let mut parts = Vec::new();
     for &threads in threads {
         for &batch in batches {
-            parts.push(Part { ids, batch, threads, rounds, peers: None });
+            parts.push(Part { batch, threads, rounds, ..large(ids, Course::Window) });
         }
     }
     parts
+}
+
+/// Large batches of one thread, once, of everybody.
+pub(crate) fn large(ids: usize, course: Course) -> Part {
+    Part { ids, batch: LARGE_BATCH, threads: 1, course, rounds: 1, peers: None }
 }
 
 /// Small batches are slow, and their rates depend less on the window: they get a smaller one.

@@ -32,7 +32,7 @@ impl Rounds<'_> {
         peers: &[&Entry],
         rounds: usize,
     ) -> Result<Outcome> {
-        let loads = Load::all(scenario.window);
+        let loads = Load::all(scenario.course, scenario.window);
         let mut lines = Vec::new();
         // For each peer and each load, what the rounds gave.
         let mut samples = vec![vec![Vec::new(); loads.len()]; peers.len()];
@@ -44,7 +44,7 @@ impl Rounds<'_> {
                 let at = (round + turn) % peers.len();
                 let entry = peers[at];
                 self.progress.set_message(entry.name);
-                let figures = if entry.takes(scenario.batch) {
+                let figures = if entry.takes(scenario) {
                     one(entry, scenario, &loads, self.dir, line_ns)?
                 } else {
                     Vec::new()
@@ -71,7 +71,7 @@ impl Rounds<'_> {
     }
 }
 
-/// One peer, once: what each load gave, or nothing if it does not take the threads.
+/// One peer, once: what each load gave, or nothing if it takes no part.
 fn one(
     entry: &Entry,
     scenario: Scenario,

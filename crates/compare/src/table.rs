@@ -2,14 +2,17 @@
 
 use std::io::{self, Write};
 
+use crate::course::Course;
 use crate::figures::Figure;
 use crate::outcome::{Measurement, Outcome};
 use crate::peer::Durability;
 use crate::workload::Workload;
 
-const HEAD: &str =
+const WINDOW_HEAD: &str =
     "| peer | new | finished | cpu | duplicate | cpu | half | finished | cpu | bytes |
 |---|---|---|---|---|---|---|---|---|---|";
+const SUSTAINED_HEAD: &str = "| peer | sustained | finished | cpu | bytes |
+|---|---|---|---|---|";
 
 /// One table for the scenario, a row for each peer, and a second one for those that sync every call.
 /// Each compares with its first row.
@@ -18,9 +21,10 @@ pub(crate) fn write(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
     let rounds = if outcome.rounds == 1 { "round" } else { "rounds" };
     writeln!(
         out,
-        "Batch {}, {}, {} ids in the window, {} {rounds}, `L` {lines:.0} M lines/s:\n",
+        "Batch {}, {}, {}{} ids in the window, {} {rounds}, `L` {lines:.0} M lines/s:\n",
         scenario.batch,
         scenario.callers(),
+        if scenario.course == Course::Sustained { "for long, " } else { "" },
         grouped(scenario.window),
         outcome.rounds
     )?;
@@ -38,7 +42,11 @@ pub(crate) fn write(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn write_rows(rows: &[&[Measurement]], out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{HEAD}")?;
+    let head = match Course::of(rows[0][0].workload) {
+        Course::Window => WINDOW_HEAD,
+        Course::Sustained => SUSTAINED_HEAD,
+    };
+    writeln!(out, "{head}")?;
     rows.iter().try_for_each(|row| write_row(row, rows[0], out))?;
     writeln!(out)
 }

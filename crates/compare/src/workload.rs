@@ -1,10 +1,21 @@
 //! What is presented: ids, and for each whether it must be called new.
 
+use crate::course::Course;
 use crate::peer::Id;
 use crate::yardstick::Random;
 
-/// The workloads, in the order in which one opened peer gets them.
-pub(crate) const ALL: [Workload; 3] = [Workload::New, Workload::Duplicate, Workload::Half];
+pub(crate) const ALL: [Workload; 4] =
+    [Workload::New, Workload::Duplicate, Workload::Half, Workload::Sustained];
+
+/// The most ids of a workload that asks a full window: more would tell no more.
+const ASKED: usize = 10_000_000;
+
+/// How many windows pass while ids are sustained: what filled the first is forgotten by then, however coarsely a
+/// peer forgets.
+const WINDOWS: usize = 3;
+
+/// One of so many sustained ids is a duplicate.
+const DUPLICATE_EVERY: usize = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workload {
@@ -14,6 +25,9 @@ pub(crate) enum Workload {
     Duplicate,
     /// As many again, a new one and a duplicate in turns.
     Half,
+    /// Three windows of new ids behind a full one, and one duplicate beside nine of them, out of the younger half of the
+    /// window: how much of the older half is still there depends on how a peer forgets.
+    Sustained,
 }
 
 impl Workload {
@@ -22,6 +36,7 @@ impl Workload {
             Workload::New => "new",
             Workload::Duplicate => "duplicate",
             Workload::Half => "half",
+            Workload::Sustained => "sustained",
         }
     }
 
@@ -31,6 +46,17 @@ impl Workload {
             Workload::New => true,
             Workload::Duplicate => false,
             Workload::Half => place.is_multiple_of(2),
+            Workload::Sustained => !(place + 1).is_multiple_of(DUPLICATE_EVERY),
+        }
+    }
+
+    /// How many new ids stand before this place.
+    fn new_before(self, place: usize) -> usize {
+        match self {
+            Workload::New => place,
+            Workload::Duplicate => 0,
+            Workload::Half => place.div_ceil(2),
+            Workload::Sustained => place - place / DUPLICATE_EVERY,
         }
     }
 
@@ -38,7 +64,8 @@ impl Workload {
     fn len(self, window: usize) -> usize {
         match self {
             Workload::New => window,
-            Workload::Duplicate | Workload::Half => window / 2,
+            Workload::Duplicate | Workload::Half => (window / 2).min(ASKED),
+            Workload::Sustained => WINDOWS * window,
         }
     }
 }
@@ -50,19 +77,22 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// The workloads of a window of that many ids.
-    pub(crate) fn all(window: usize) -> Vec<Load> {
-        ALL.iter().map(|&workload| Load::new(workload, window)).collect()
+    /// What is timed, in order.
+    pub(crate) fn all(course: Course, window: usize) -> Vec<Load> {
+        course.workloads().iter().map(|&workload| Load::new(workload, window)).collect()
     }
 
-    fn new(workload: Workload, window: usize) -> Load {
+    pub(crate) fn new(workload: Workload, window: usize) -> Load {
         let mut random = Random(workload as u64);
-        let mut id_at = |place| match workload {
-            Workload::New => id(place),
-            // The first that are not in the window.
-            Workload::Half if workload.is_new(place) => id(window + place / 2),
-            Workload::Duplicate | Workload::Half => {
-                id(((u128::from(random.word()) * window as u128) >> 64) as usize)
+        let mut below = |n: usize| ((u128::from(random.word()) * n as u128) >> 64) as usize;
+        let mut id_at = |place| {
+            // All but the first workload find the window full.
+            let before = workload.new_before(place);
+            match workload {
+                Workload::New => id(before),
+                _ if workload.is_new(place) => id(window + before),
+                Workload::Duplicate | Workload::Half => id(below(window)),
+                Workload::Sustained => id(window + before - 1 - below(window / 2)),
             }
         };
         let ids = (0..workload.len(window)).map(&mut id_at).collect();
@@ -71,7 +101,7 @@ impl Load {
 
     /// How many of its ids are new.
     pub(crate) fn new_ids(&self) -> usize {
-        (0..self.ids.len()).filter(|&place| self.workload.is_new(place)).count()
+        self.workload.new_before(self.ids.len())
     }
 }
 

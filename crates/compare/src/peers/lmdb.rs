@@ -3,6 +3,7 @@
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions};
 
+use super::generations::Generations;
 use super::{in_order, look, now};
 use crate::peer::{Durability, Entry, Id, Opened, Peer, Result, Setup};
 
@@ -11,13 +12,36 @@ pub(super) fn entries() -> Vec<Entry> {
         Entry::new("lmdb", Durability::Buffered, |setup| {
             // Without a sync. `MAP_ASYNC` would only ask for one early.
             open(setup, EnvFlags::NO_SYNC)
-        }),
+        })
+        .forgetting(open_to_forget),
         Entry::new("lmdb-sync", Durability::Sync, |setup| open(setup, EnvFlags::empty())),
     ]
 }
 
-#[allow(unsafe_code)]
 fn open(setup: &Setup, sync: EnvFlags) -> Result<Opened> {
+    let env = environment(setup, sync, 0)?;
+    let ids = env.create_databases_and_commit(env.write_txn()?, |open, transaction| {
+        open.create_database(transaction, None).map(CommitOrAbort::<_, ()>::Commit)
+    })?;
+    let ids = ids.unwrap_commit();
+    Ok(Opened::Shared(Box::new(Lmdb { env, ids })))
+}
+
+/// A tree for each part of the window, all in one file.
+fn open_to_forget(setup: &Setup) -> Result<Opened> {
+    let env = environment(setup, EnvFlags::NO_SYNC, Generations::<Tree>::count() as u32)?;
+    let ids = Generations::new(setup.expected_ids, |part| {
+        let name = part.to_string();
+        let tree = env.create_databases_and_commit(env.write_txn()?, |open, transaction| {
+            open.create_database(transaction, Some(&name)).map(CommitOrAbort::<_, ()>::Commit)
+        })?;
+        Ok::<_, heed::Error>(tree.unwrap_commit())
+    })?;
+    Ok(Opened::Alone(Box::new(Forgetting { env, ids })))
+}
+
+#[allow(unsafe_code)]
+fn environment(setup: &Setup, sync: EnvFlags, trees: u32) -> Result<Env> {
     let mut options = EnvOpenOptions::new();
     // Address space, not memory: an id takes 40 to 70 bytes, and copies of pages that readers hold.
     options.map_size((setup.expected_ids * 256).next_multiple_of(1 << 20).max(1 << 30));
@@ -26,41 +50,80 @@ fn open(setup: &Setup, sync: EnvFlags) -> Result<Opened> {
     let flags = EnvFlags::WRITE_MAP | EnvFlags::NO_MEM_INIT | EnvFlags::NO_READ_AHEAD;
     // SAFETY: The folder is new and ours alone, so nobody changes the file below the mapping or opens it a
     // second time.
-    let env = unsafe { options.flags(flags | sync).open(setup.folder)? };
-    let ids = env.create_databases_and_commit(env.write_txn()?, |open, transaction| {
-        open.create_database(transaction, None).map(CommitOrAbort::<_, ()>::Commit)
-    })?;
-    let ids = ids.unwrap_commit();
-    Ok(Opened::Shared(Box::new(Lmdb { env, ids })))
+    Ok(unsafe { options.flags(flags | sync).max_dbs(trees).open(setup.folder)? })
 }
+
+type Tree = Database<'static, Bytes, Bytes>;
 
 struct Lmdb {
     env: Env,
-    ids: Database<'static, Bytes, Bytes>,
+    ids: Tree,
 }
 
 impl Peer for Lmdb {
     fn check_and_insert(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
-        let order = in_order(ids);
-        // Readers do not wait for the one writer.
-        let transaction = self.env.read_txn()?;
-        look(ids, &order, new, |id| Ok(self.ids.get(&transaction, id)?.is_none()))?;
-        drop(transaction);
-        if !new.contains(&true) {
-            return Ok(());
-        }
-        let now = now();
-        let mut transaction = self.env.write_txn()?;
-        for at in order {
-            if new[at] {
-                // One descent, and the writer decides.
-                new[at] = self.ids.get_or_put(&mut transaction, &ids[at], &now)?.is_none();
-            }
-        }
-        Ok(transaction.commit()?)
+        insert_absent(&self.env, &[self.ids], self.ids, ids, new)
     }
 
     fn finish(&self) -> Result<()> {
         Ok(self.env.force_sync()?)
     }
+}
+
+/// The same, by one thread, and what is older than the window goes.
+struct Forgetting {
+    env: Env,
+    ids: Generations<Tree>,
+}
+
+impl Peer for Forgetting {
+    fn check_and_insert(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
+        insert_absent(&self.env, self.ids.all(), *self.ids.youngest(), ids, new)
+    }
+
+    fn finish(&self) -> Result<()> {
+        Ok(self.env.force_sync()?)
+    }
+
+    fn forget(&self, inserted: usize) -> Result<()> {
+        self.ids.advance(inserted, |tree| {
+            let mut transaction = self.env.write_txn()?;
+            tree.clear(&mut transaction)?;
+            Ok(transaction.commit()?)
+        })
+    }
+}
+
+/// Writes into one tree what none of all has.
+fn insert_absent(
+    env: &Env,
+    all: &[Tree],
+    into: Tree,
+    ids: &[Id],
+    new: &mut Vec<bool>,
+) -> Result<()> {
+    let order = in_order(ids);
+    // Readers do not wait for the one writer.
+    let transaction = env.read_txn()?;
+    look(ids, &order, new, |id| {
+        for tree in all {
+            if tree.get(&transaction, id)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })?;
+    drop(transaction);
+    if !new.contains(&true) {
+        return Ok(());
+    }
+    let now = now();
+    let mut transaction = env.write_txn()?;
+    for at in order {
+        if new[at] {
+            // One descent, and the writer decides.
+            new[at] = into.get_or_put(&mut transaction, &ids[at], &now)?.is_none();
+        }
+    }
+    Ok(transaction.commit()?)
 }

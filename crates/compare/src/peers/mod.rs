@@ -3,6 +3,7 @@
 mod bloom_sled;
 mod concurrent_map;
 mod fjall;
+mod generations;
 mod in_flight;
 #[cfg(feature = "c")]
 mod lmdb;

@@ -1,15 +1,21 @@
 //! firstseen, as its README opens it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 
-use firstseen::{Backend, Builder, Store, Verdict, WriteMode};
+use firstseen::testing::ManualClock;
+use firstseen::{Backend, Builder, Store, Timestamp, Verdict, WriteMode};
 
 use crate::peer::{Durability, Entry, Id, Opened, Peer, Result, Setup};
 
+/// The default.
+const WINDOW: Duration = Duration::from_secs(24 * 3600);
+
 pub(super) fn entries() -> Vec<Entry> {
     vec![
-        Entry::new("firstseen", Durability::Buffered, |setup| open(setup, Store::builder())),
+        Entry::new("firstseen", Durability::Buffered, |setup| open(setup, Store::builder()))
+            .forgetting(open_to_forget),
         // Its log as a mapping, as LMDB maps its file: for callers of one id.
         Entry::new("firstseen-mapped", Durability::Buffered, |setup| {
             open(setup, Store::builder().write_mode(WriteMode::Mapped))
@@ -36,6 +42,15 @@ fn open(setup: &Setup, builder: Builder) -> Result<Opened> {
     Ok(Opened::Shared(Box::new(Ours(store))))
 }
 
+/// The same, on a clock that ids move: a window is over when so many of them have come.
+fn open_to_forget(setup: &Setup) -> Result<Opened> {
+    let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+    let builder = Store::builder().window(WINDOW).expected_ids(setup.expected_ids as u64);
+    let store = builder.clock(Arc::new(clock.clone())).open(setup.folder)?;
+    let an_id = WINDOW / setup.expected_ids.max(1) as u32;
+    Ok(Opened::Alone(Box::new(Forgetting { of: Ours(store), clock, an_id, told: Cell::new(0) })))
+}
+
 struct Ours(Store);
 
 thread_local! {
@@ -57,5 +72,29 @@ impl Peer for Ours {
     fn finish(&self) -> Result<()> {
         self.0.compact()?;
         Ok(self.0.sync()?)
+    }
+}
+
+struct Forgetting {
+    of: Ours,
+    clock: ManualClock,
+    /// How long it is from one id to the next.
+    an_id: Duration,
+    /// How many ids the clock has been moved by.
+    told: Cell<usize>,
+}
+
+impl Peer for Forgetting {
+    fn check_and_insert(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
+        self.of.check_and_insert(ids, new)
+    }
+
+    fn finish(&self) -> Result<()> {
+        self.of.finish()
+    }
+
+    fn forget(&self, inserted: usize) -> Result<()> {
+        self.clock.advance(self.an_id * (inserted - self.told.replace(inserted)) as u32);
+        Ok(())
     }
 }

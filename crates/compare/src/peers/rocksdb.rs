@@ -24,6 +24,10 @@ const BITS_PER_ID: f64 = 14.0;
 /// The default, for 700,000 ids. Larger ones are slower to search and make fewer tables.
 const MEMTABLE: usize = 64 << 20;
 
+/// What an id takes in a table: the key, 8 bytes of sequence, lengths, its share of filter and index; rounded up, so that
+/// no id goes before its time.
+const TABLE_BYTES_PER_ID: u64 = 32;
+
 /// How long ids are remembered: as long as firstseen does by default.
 const WINDOW: Duration = Duration::from_secs(24 * 3600);
 
@@ -32,7 +36,8 @@ const FAMILY: &str = "default";
 
 pub(super) fn entries() -> Vec<Entry> {
     vec![
-        Entry::new("rocksdb-fifo", Durability::Buffered, |setup| plain(setup, &fifo(setup), false)),
+        Entry::new("rocksdb-fifo", Durability::Buffered, |setup| plain(setup, &fifo(setup), false))
+            .forgetting(|setup| plain(setup, &fifo_of_size(setup), false)),
         Entry::new("rocksdb-levelled", Durability::Buffered, |setup| {
             let options = levelled(setup);
             let family = ColumnFamilyDescriptor::new(FAMILY, options.clone());
@@ -103,6 +108,19 @@ fn fifo(setup: &Setup) -> Options {
     // There is one level, and many tables in it are as it should be.
     options.set_level_zero_slowdown_writes_trigger(i32::MAX);
     options.set_level_zero_stop_writes_trigger(i32::MAX);
+    options
+}
+
+/// Tables go when there are more than a window of them: the time of a run is none that a TTL could be set to.
+fn fifo_of_size(setup: &Setup) -> Options {
+    let mut options = fifo(setup);
+    options.set_ttl(0);
+    // Of a small window some are written meanwhile, too: none goes out of memory.
+    let window = setup.expected_ids * TABLE_BYTES_PER_ID as usize;
+    options.set_write_buffer_size(window.clamp(64 << 10, MEMTABLE));
+    let mut fifo = FifoCompactOptions::default();
+    fifo.set_max_table_files_size(setup.expected_ids as u64 * TABLE_BYTES_PER_ID);
+    options.set_fifo_compaction_options(&fifo);
     options
 }
 

@@ -16,6 +16,7 @@ use crate::workload::Workload;
 const RATE: &str = "M ids/s (logarithmic)";
 const WINDOW: &str = "ids in the window (logarithmic)";
 const BATCH: &str = "ids a call (logarithmic)";
+const PALE: &str = "; pale: calls returned, full: postponed work done too";
 
 /// What a picture tells of a measurement.
 type Value = fn(&Measurement) -> f64;
@@ -52,41 +53,58 @@ pub(super) fn plots(outcomes: &[Outcome], machine: &str) -> Result<Vec<Plot>> {
         plots.push(Plot { name: "batch-new.svg", svg: drawn(title, below, x, curves, machine)? });
     }
     plots.extend(side_by_side(main, machine)?);
+    if let Some(outcome) = select::sustained(outcomes) {
+        plots.push(for_long(outcome, machine)?);
+    }
     Ok(plots)
+}
+
+/// The peers that can forget, side by side.
+fn for_long(outcome: &Outcome, machine: &str) -> Result<Plot> {
+    let value = |of: &Measurement| Some(vec![acknowledged(of), finished(of)]);
+    let groups = groups(outcome, Workload::Sustained, value);
+    let title = "Ids through a window that forgets, one of ten a duplicate";
+    let heading = in_scenario(outcome.scenario, title, PALE, machine);
+    Ok(Plot { name: "peers-sustained.svg", svg: chart(heading, groups, rates)? })
 }
 
 /// The peers in one scenario.
 fn side_by_side(main: &Outcome, machine: &str) -> Result<Vec<Plot>> {
-    let scenario = main.scenario;
-    let window = count(scenario.window as f64);
-    let below = format!("{machine}, {}, {window} ids in the window", calls(scenario));
-    let heading = |title: &str, more: &str| heading(title, format!("{below}{more}"), machine);
-    let svg = |heading, groups: Vec<Group>, axis: fn(Vec<f64>) -> Axis| {
-        let bars = groups.iter().flat_map(|group| &group.bars);
-        let axis = axis(bars.flat_map(|bar| bar.values.clone()).collect());
-        Bars { heading, axis, groups }.svg()
-    };
-    let rates = |values: Vec<f64>| Axis::log_bars(RATE, values.into_iter(), plain);
+    let heading = |title: &str, more: &str| in_scenario(main.scenario, title, more, machine);
     let bytes = |values: Vec<f64>| Axis::linear("bytes on disk for an id", values.into_iter());
-
     let new = groups(main, Workload::New, |of| Some(vec![acknowledged(of), finished(of)]));
-    let pale = "; pale: calls returned, full: postponed work done too";
     let duplicate = groups(main, Workload::Duplicate, |of| Some(vec![acknowledged(of)]));
     let mut taken = groups(main, Workload::Half, |of| of.figures.bytes_per_id.map(|n| vec![n]));
     // Here less is better.
     taken.iter_mut().for_each(|group| group.bars.reverse());
     let mut plots = vec![
-        Plot { name: "peers-new.svg", svg: svg(heading("New ids", pale), new, rates)? },
+        Plot { name: "peers-new.svg", svg: chart(heading("New ids", PALE), new, rates)? },
         Plot {
             name: "peers-duplicate.svg",
-            svg: svg(heading("Duplicates", ""), duplicate, rates)?,
+            svg: chart(heading("Duplicates", ""), duplicate, rates)?,
         },
     ];
     if !taken.is_empty() {
         let heading = heading("Bytes on disk for an id, everything sealed and merged", "");
-        plots.push(Plot { name: "peers-bytes.svg", svg: svg(heading, taken, bytes)? });
+        plots.push(Plot { name: "peers-bytes.svg", svg: chart(heading, taken, bytes)? });
     }
     Ok(plots)
+}
+
+fn chart(heading: Heading, groups: Vec<Group>, axis: fn(Vec<f64>) -> Axis) -> Result<String> {
+    let bars = groups.iter().flat_map(|group| &group.bars);
+    let axis = axis(bars.flat_map(|bar| bar.values.clone()).collect());
+    Bars { heading, axis, groups }.svg()
+}
+
+fn rates(values: Vec<f64>) -> Axis {
+    Axis::log_bars(RATE, values.into_iter(), plain)
+}
+
+fn in_scenario(scenario: Scenario, title: &str, more: &str, machine: &str) -> Heading {
+    let window = count(scenario.window as f64);
+    let below = format!("{machine}, {}, {window} ids in the window{more}", calls(scenario));
+    heading(title, below, machine)
 }
 
 /// A bar for each peer that has values of the workload, the highest first.

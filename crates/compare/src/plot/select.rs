@@ -2,12 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use crate::course::Course;
 use crate::outcome::Outcome;
 
-/// Those with the fewest threads.
+/// Those of a full window with the fewest threads.
 fn alone(outcomes: &[Outcome]) -> impl Iterator<Item = &Outcome> {
-    let least = outcomes.iter().map(|outcome| outcome.scenario.threads).min();
-    outcomes.iter().filter(move |outcome| Some(outcome.scenario.threads) == least)
+    let windows = || outcomes.iter().filter(|outcome| outcome.scenario.course == Course::Window);
+    let least = windows().map(|outcome| outcome.scenario.threads).min();
+    windows().filter(move |outcome| Some(outcome.scenario.threads) == least)
+}
+
+/// The one of the largest window that was gone through for long.
+pub(super) fn sustained(outcomes: &[Outcome]) -> Option<&Outcome> {
+    let sustained = outcomes.iter().filter(|of| of.scenario.course == Course::Sustained);
+    sustained.max_by_key(|outcome| outcome.scenario.window)
 }
 
 /// Those in the largest batches of the fewest threads, by window.

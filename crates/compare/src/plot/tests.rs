@@ -69,7 +69,7 @@ fn pictures_are_well_formed_and_say_what_they_show() {
     let names: Vec<_> = sample::PEERS.iter().map(|(name, ..)| *name).collect();
     let unsynced: Vec<_> = names.iter().copied().filter(|name| !name.ends_with("-sync")).collect();
     let on_disk: Vec<_> = names.iter().copied().filter(|name| *name != "hashbrown").collect();
-    let expected: [(&str, &str, &[&str], &[&str]); 9] = [
+    let expected: [(&str, &str, &[&str], &[&str]); 10] = [
         (
             "batch-new",
             PEERS,
@@ -79,6 +79,12 @@ fn pictures_are_well_formed_and_say_what_they_show() {
         ("peers-bytes", PEERS, &on_disk, &["bytes on disk for an id", "16.5"]),
         ("peers-duplicate", PEERS, &names, &["M ids/s", "800 ids in the window"]),
         ("peers-new", PEERS, &names, &["M ids/s", "in memory only", "10.0", "5.00"]),
+        (
+            "peers-sustained",
+            PEERS,
+            &names,
+            &["window that forgets", "4 k ids in the window", "5.00"],
+        ),
         (
             "recovery",
             RECOVERY,

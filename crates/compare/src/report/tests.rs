@@ -15,8 +15,14 @@ use crate::plan::Level;
 fn each_level_fills_every_file_with_runs_that_are_understood() {
     for level in [Level::Quick, Level::Full] {
         let steps = steps(level, &[]);
-        let files =
-            [files::LIMITS, files::SUSTAINED, files::RECOVERY, files::PEERS, files::COMMAND];
+        let files = [
+            files::LIMITS,
+            files::SUSTAINED,
+            files::RECOVERY,
+            files::THREADS,
+            files::PEERS,
+            files::COMMAND,
+        ];
         assert_eq!(steps.iter().map(|step| step.file).collect::<Vec<_>>(), files);
         let runs = steps.iter().flat_map(|step| &step.runs);
         for run in runs.filter(|run| run.program != Program::Load) {
@@ -33,7 +39,9 @@ fn a_choice_of_peers_holds_for_every_run() {
         let peers = steps.iter().find(|step| step.file == files::PEERS).unwrap();
         for run in &peers.runs {
             let chosen = run.args.last().unwrap();
-            let large = run.args.contains(&"100000000".to_owned());
+            let windows = ["10000000", "100000000"].map(str::to_owned);
+            let large = windows.iter().any(|window| run.args.contains(window));
+            let large = large && !run.args.contains(&"--sustained".to_owned());
             assert_eq!(chosen, if large { "firstseen" } else { "firstseen,sled" });
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Barrier;
 use std::thread;
 
+use crate::course::Course;
 use crate::peer::{Durability, Entry, Id, Opened, Peer, Setup};
 use crate::plan::Scenario;
 use crate::workload::{Load, Workload};
@@ -14,7 +15,7 @@ fn scenarios(batches: &[usize], threads: &[usize]) -> Vec<Scenario> {
     plan::matrix(IDS, batches, threads, 1).iter().map(|part| part.scenario()).collect()
 }
 
-fn each(test: impl Fn(&Entry)) {
+fn each(mut test: impl FnMut(&Entry)) {
     for entry in peers::all().iter().filter(|entry| entry.missing().is_none()) {
         test(entry);
     }
@@ -22,7 +23,8 @@ fn each(test: impl Fn(&Entry)) {
 
 fn with_opened(entry: &Entry, test: impl FnOnce(&Opened)) {
     let folder = tempfile::tempdir().unwrap();
-    test(&(entry.open)(&Setup { folder: folder.path(), expected_ids: IDS }).unwrap());
+    let open = entry.opener(Course::Window).unwrap();
+    test(&open(&Setup { folder: folder.path(), expected_ids: IDS }).unwrap());
 }
 
 /// A session checks its verdicts itself.
@@ -31,8 +33,8 @@ fn all_workloads_give_the_right_verdicts() {
     let dir = tempfile::tempdir().unwrap();
     each(|entry| {
         let scenarios = scenarios(&[1, 16, 1024], &[1, 2]);
-        for scenario in scenarios.into_iter().filter(|scenario| entry.takes(scenario.batch)) {
-            let loads = Load::all(scenario.window);
+        for scenario in scenarios.into_iter().filter(|scenario| entry.takes(*scenario)) {
+            let loads = Load::all(scenario.course, scenario.window);
             let timings = session::run(entry, scenario, &loads, dir.path());
             let timings = timings.unwrap_or_else(|error| panic!("{}: {error}", entry.name));
             let timings = timings.map_or(loads.len(), |timings| timings.len());
@@ -58,7 +60,7 @@ fn inside_a_batch_the_first_is_new() {
 /// Two threads present the same ids at the same time.
 #[test]
 fn one_thread_wins_each_id() {
-    let loads = Load::all(IDS);
+    let loads = Load::all(Course::Window, IDS);
     let ids = &loads.iter().find(|load| load.workload == Workload::New).unwrap().ids;
     each(|entry| {
         with_opened(entry, |opened| {
@@ -83,6 +85,38 @@ fn wins(peer: &dyn Peer, start: &Barrier, ids: &[Id]) -> usize {
     new.into_iter().filter(|&new| new).count()
 }
 
+/// A window in which ids are forgotten while they come.
+fn for_long() -> Scenario {
+    Scenario { batch: 64, ..plan::large(IDS, Course::Sustained).scenario() }
+}
+
+/// A session checks the verdicts, and that what came first is forgotten in the end.
+#[test]
+fn who_can_forget_remembers_a_window_and_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let loads = Load::all(Course::Sustained, IDS);
+    let mut forgetting = Vec::new();
+    each(|entry| {
+        let timings = session::run(entry, for_long(), &loads, dir.path());
+        let timings = timings.unwrap_or_else(|error| panic!("{}: {error}", entry.name));
+        assert_eq!(timings.is_some(), entry.takes(for_long()), "{}", entry.name);
+        forgetting.extend(timings.map(|_| entry.name));
+    });
+    assert!(forgetting.starts_with(&["firstseen"]) && forgetting.len() > 2, "{forgetting:?}");
+}
+
+#[test]
+fn a_peer_that_forgets_nothing_is_not_measured_for_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = peers::all();
+    let set = all.iter().find(|entry| entry.name == "hashbrown").unwrap();
+    let entry = Entry::new("never", set.durability, set.opener(Course::Window).unwrap());
+    let entry = entry.forgetting(set.opener(Course::Window).unwrap());
+    let loads = Load::all(Course::Sustained, IDS);
+    let error = session::run(&entry, for_long(), &loads, dir.path()).err().unwrap().to_string();
+    assert_eq!(error, "64 ids that came some windows ago are not forgotten");
+}
+
 /// A peer that is wrong is told, not measured.
 #[test]
 fn a_wrong_verdict_is_an_error() {
@@ -101,7 +135,8 @@ fn a_wrong_verdict_is_an_error() {
     let entry = Entry::new("always-new", Durability::MemoryOnly, open);
     let dir = tempfile::tempdir().unwrap();
     let scenario = scenarios(&[16], &[1])[0];
-    let error = session::run(&entry, scenario, &Load::all(scenario.window), dir.path());
+    let loads = Load::all(scenario.course, scenario.window);
+    let error = session::run(&entry, scenario, &loads, dir.path());
     let error = error.err().expect("duplicates were called new").to_string();
     assert_eq!(error, "500 of 500 verdicts are wrong for workload duplicate");
 }

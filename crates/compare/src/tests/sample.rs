@@ -1,10 +1,10 @@
 //! Measurements that nobody made.
 
+use crate::course::Course;
 use crate::figures::{Figure, Figures};
 use crate::outcome::{Measurement, Outcome};
 use crate::peer::Durability;
 use crate::plan::Scenario;
-use crate::workload;
 
 pub(crate) const PEERS: [(&str, Durability, f64); 5] = [
     ("firstseen", Durability::Buffered, 100.0),
@@ -16,9 +16,19 @@ pub(crate) const PEERS: [(&str, Durability, f64); 5] = [
 
 /// All peers in one scenario, the slower the smaller the batch.
 pub(crate) fn outcome(window: usize, batch: usize, threads: usize) -> Outcome {
+    in_scenario(Scenario { window, batch, threads, course: Course::Window })
+}
+
+/// All peers, for long.
+pub(crate) fn sustained(window: usize) -> Outcome {
+    in_scenario(Scenario { window, batch: 1024, threads: 1, course: Course::Sustained })
+}
+
+fn in_scenario(scenario: Scenario) -> Outcome {
+    let Scenario { window, batch, .. } = scenario;
     let mut measurements = Vec::new();
     for (peer, durability, ns) in PEERS {
-        for (at, workload) in workload::ALL.into_iter().enumerate() {
+        for (at, workload) in scenario.course.workloads().iter().enumerate() {
             let figure = |ns_per_id| Figure {
                 ns_per_id,
                 // Of a server, and where the system does not tell.
@@ -29,7 +39,7 @@ pub(crate) fn outcome(window: usize, batch: usize, threads: usize) -> Outcome {
             measurements.push(Measurement {
                 peer: peer.to_owned(),
                 durability,
-                workload,
+                workload: *workload,
                 figures: Figures {
                     acknowledged: figure(ns),
                     finished: figure(ns * 2.0),
@@ -38,12 +48,12 @@ pub(crate) fn outcome(window: usize, batch: usize, threads: usize) -> Outcome {
             });
         }
     }
-    let scenario = Scenario { window, batch, threads };
     Outcome { scenario, rounds: 3, lines_per_s: (90_000_000 + window) as f64, measurements }
 }
 
-/// Batches and windows, as a level has them.
+/// Batches and windows, and one for long, as a level has them.
 pub(crate) fn outcomes() -> Vec<Outcome> {
     let of = [(100, 1, 1), (400, 16, 1), (800, 1024, 1), (800, 1024, 2), (50, 1024, 1)];
-    of.map(|(window, batch, threads)| outcome(window, batch, threads)).to_vec()
+    let windows = of.map(|(window, batch, threads)| outcome(window, batch, threads));
+    windows.into_iter().chain([sustained(4000)]).collect()
 }
