@@ -17,7 +17,7 @@ use crate::report::ReportArgs;
 /// Measures firstseen beside what people use for the same job.
 #[derive(Debug, Parser)]
 pub(crate) enum Cli {
-    /// The peers in windows of up to 200,000 ids, and of a million for long: a few minutes.
+    /// The peers in windows of up to 200,000 ids, and of a million that forgets: a few minutes.
     Quick(PeersArgs),
     /// The peers in windows of up to 100 million ids: hours.
     Full(PeersArgs),
@@ -31,7 +31,8 @@ pub(crate) enum Cli {
     Tables(TablesArgs),
 }
 
-/// What is measured of the peers. Without a choice of ids, batches or threads it is the level's plan.
+/// What is measured of the peers. Without a choice of ids, batches or threads, or of sustained ids only, it is the
+/// level's plan.
 #[derive(Debug, Args)]
 pub(crate) struct PeersArgs {
     /// One line of JSON a measurement, instead of tables.
@@ -42,7 +43,7 @@ pub(crate) struct PeersArgs {
     #[arg(long, value_name = "N")]
     ids: Option<NonZeroUsize>,
 
-    /// How often every peer is measured; the median counts. Default: 3, but 1 for long and in windows of
+    /// How often every peer is measured; the median counts. Default: 3, but 1 sustained and in windows of
     /// 10 million ids and more of the level `full`.
     #[arg(long, value_name = "N")]
     rounds: Option<NonZeroUsize>,
@@ -51,16 +52,16 @@ pub(crate) struct PeersArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names())]
     peers: Vec<String>,
 
-    /// Only ids that go through a window for long and are forgotten: batches of 1024 from one thread, of those peers
-    /// that can forget.
+    /// Only ids that go through a window and are forgotten: batches of 1024 from one thread, of those peers that can
+    /// forget.
     #[arg(long, conflicts_with_all = ["batches", "threads"])]
     sustained: bool,
 
-    /// Batch sizes: 1,16,1024 if nothing else is asked for.
+    /// Batch sizes. Default: those of the level; 1,16,1024 where ids or threads are chosen.
     #[arg(long, value_name = "N", value_delimiter = ',')]
     batches: Vec<NonZeroUsize>,
 
-    /// From how many threads: 1,2 if nothing else is asked for.
+    /// From how many threads. Default: those of the level; 1,2 where ids or batches are chosen.
     #[arg(long, value_name = "N", value_delimiter = ',')]
     threads: Vec<NonZeroUsize>,
 

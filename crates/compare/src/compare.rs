@@ -20,9 +20,15 @@ pub(crate) fn measure(args: &PeersArgs, level: Level) -> Result<()> {
         eprintln!("{} is skipped: {}", peer.name, peer.missing().unwrap_or_default());
     }
     let takes = |part: &Part| -> Vec<&Entry> {
-        peers.iter().filter(|entry| part.takes(entry.name)).collect()
+        let takes = |entry: &&Entry| part.takes(entry.name) && entry.takes(part.scenario());
+        peers.iter().filter(takes).collect()
     };
-    let parts = args.parts(level);
+    let mut parts = args.parts(level);
+    parts.iter().try_for_each(|part| part.scenario().check())?;
+    parts.retain(|part| !takes(part).is_empty());
+    if parts.is_empty() {
+        return Err("nobody who was asked for takes part in what was asked for".into());
+    }
     let sessions = parts.iter().map(|part| part.rounds * takes(part).len()).sum();
     let dir = args.dir();
     let rounds = Rounds {

@@ -6,7 +6,7 @@ use crate::workload::Workload;
 pub(crate) enum Course {
     /// A window is filled, and asked.
     Window,
-    /// Ids go through a window for as long as it takes to fill it three times more, and are forgotten.
+    /// Ids go through a full window, three times as many as it holds, and are forgotten.
     Sustained,
 }
 

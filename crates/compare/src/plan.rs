@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 
 use crate::course::Course;
+use crate::peer::Result;
 
 /// A size of the whole comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -11,17 +12,17 @@ pub(crate) enum Level {
     Full,
 }
 
-/// Batch sizes and threads that are measured, where nothing else is asked for.
+/// Batch sizes and threads, all pairs of them, where only one of the two or a number of ids is asked for.
 pub(crate) const BATCHES: [usize; 3] = [1, 16, LARGE_BATCH];
 pub(crate) const THREADS: [usize; 2] = [1, 2];
 
 const LARGE_BATCH: usize = 1024;
 
-/// How often every peer is measured, but in the largest windows of `full`.
+/// How often every peer is measured, but sustained, and in the largest windows of `full`.
 pub(crate) const ROUNDS: usize = 3;
 
-/// Who is measured in the largest windows, where the others would take hours: firstseen, the fastest
-/// stores on disk, and the sets in memory.
+/// Who is measured where the others would take hours: firstseen, the fastest stores on disk, and the sets in
+/// memory.
 const FAST: &[&str] = &[
     "firstseen",
     "rocksdb-fifo",
@@ -34,6 +35,9 @@ const FAST: &[&str] = &[
     "papaya",
 ];
 
+/// Who is measured in the largest window: of each kind the fastest.
+const FASTEST: &[&str] = &["firstseen", "rocksdb-fifo", "lmdb", "hashbrown", "dashmap", "scc"];
+
 /// One setting in which peers are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scenario {
@@ -44,7 +48,19 @@ pub(crate) struct Scenario {
     pub(crate) course: Course,
 }
 
+/// How many batches a window that forgets holds at the least: it does so batch by batch.
+const BATCHES_TO_FORGET: usize = 16;
+
 impl Scenario {
+    /// Fails if it would measure something else than it says.
+    pub(crate) fn check(self) -> Result<()> {
+        let least = self.batch * BATCHES_TO_FORGET;
+        if self.course == Course::Sustained && self.window < least {
+            return Err(format!("sustained, a window has at least {least} ids").into());
+        }
+        Ok(())
+    }
+
     /// Its threads, in words.
     pub(crate) fn callers(self) -> String {
         match self.threads {
@@ -94,29 +110,32 @@ impl Level {
         }
     }
 
-    /// Every batch size, large batches from two threads as well, and in other windows, and for long.
+    /// Every batch size from one thread, and of large batches: two threads, other windows, ids that are forgotten. What
+    /// takes longest comes last.
     pub(crate) fn parts(self) -> Vec<Part> {
         let mut parts = matrix(self.ids(), &BATCHES, &[1], ROUNDS);
-        parts.extend(matrix(self.ids(), &[LARGE_BATCH], &[2], ROUNDS));
+        parts.push(Part {
+            threads: 2,
+            rounds: ROUNDS,
+            peers: Some(FAST),
+            ..large(self.ids(), Course::Window)
+        });
         let windows: &[(usize, usize, _)] = match self {
             Level::Quick => &[(10_000, ROUNDS, None), (50_000, ROUNDS, None)],
             Level::Full => &[
                 (10_000, ROUNDS, None),
                 (100_000, ROUNDS, None),
                 (10_000_000, 1, Some(FAST)),
-                (100_000_000, 1, Some(FAST)),
+                (100_000_000, 1, Some(FASTEST)),
             ],
         };
-        parts.extend(windows.iter().map(|&(ids, rounds, peers)| Part {
-            rounds,
-            peers,
-            ..large(ids, Course::Window)
-        }));
-        parts.push(self.sustained());
+        let window = |&(ids, rounds, peers)| Part { rounds, peers, ..large(ids, Course::Window) };
+        parts.extend(windows.iter().map(window));
+        parts.insert(parts.len() - 1, self.sustained());
         parts
     }
 
-    /// Ids that go through a window, for long.
+    /// Ids that go through a window and are forgotten.
     pub(crate) fn sustained(self) -> Part {
         match self {
             Level::Quick => large(1_000_000, Course::Sustained),
@@ -130,13 +149,14 @@ pub(crate) fn matrix(ids: usize, batches: &[usize], threads: &[usize], rounds: u
     let mut parts = Vec::new();
     for &threads in threads {
         for &batch in batches {
-            parts.push(Part { batch, threads, rounds, ..large(ids, Course::Window) });
+            let course = Course::Window;
+            parts.push(Part { ids, batch, threads, course, rounds, peers: None });
         }
     }
     parts
 }
 
-/// Large batches of one thread, once, of everybody.
+/// Large batches from one thread, once, of everybody.
 pub(crate) fn large(ids: usize, course: Course) -> Part {
     Part { ids, batch: LARGE_BATCH, threads: 1, course, rounds: 1, peers: None }
 }

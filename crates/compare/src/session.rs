@@ -20,7 +20,7 @@ pub(crate) struct Timing {
     pub(crate) acknowledged: Spent,
     /// Until postponed work was done as well.
     pub(crate) finished: Spent,
-    /// On disk then, for each id that the peer holds.
+    /// On disk then, for each id that the peer holds; for each id of the window if it forgets, though it may hold more.
     pub(crate) bytes_per_id: f64,
 }
 
@@ -32,12 +32,12 @@ pub(crate) fn run(
     loads: &[Load],
     dir: &Path,
 ) -> Result<Option<Vec<Timing>>> {
+    let Some(open) = entry.opener(scenario.course) else { return Ok(None) };
     let folder = tempfile::Builder::new().prefix("firstseen-compare-").tempdir_in(dir)?;
     let expected_ids = match scenario.course {
         Course::Window => loads.iter().map(Load::new_ids).sum(),
         Course::Sustained => scenario.window,
     };
-    let Some(open) = entry.opener(scenario.course) else { return Ok(None) };
     let opened = open(&Setup { folder: folder.path(), expected_ids })?;
     if matches!(opened, Opened::Alone(_)) && scenario.threads > 1 {
         return Ok(None);
@@ -51,7 +51,10 @@ pub(crate) fn run(
     for load in loads {
         yardstick::touch_memory(TOUCHED);
         let stopwatch = Stopwatch::start();
-        let wrong = present(&opened, scenario, load, inserted)?;
+        let wrong = match scenario.course {
+            Course::Window => present(&opened, scenario, load)?,
+            Course::Sustained => sustain(opened.peer(), scenario, load, inserted)?,
+        };
         let mut acknowledged = stopwatch.spent();
         opened.peer().finish()?;
         let mut finished = stopwatch.spent();
@@ -103,12 +106,9 @@ fn all_right(load: &Load, wrong: usize) -> Result<()> {
 }
 
 /// Presents the load, its batches dealt out to the threads in turns; tells how many verdicts are
-/// wrong. So many ids were `inserted` before.
-fn present(opened: &Opened, scenario: Scenario, load: &Load, inserted: usize) -> Result<usize> {
+/// wrong.
+fn present(opened: &Opened, scenario: Scenario, load: &Load) -> Result<usize> {
     match opened {
-        _ if scenario.course == Course::Sustained => {
-            sustain(opened.peer(), scenario, load, inserted)
-        }
         Opened::Shared(peer) if scenario.threads > 1 => {
             let peer = &**peer;
             thread::scope(|scope| {
@@ -131,7 +131,7 @@ fn feed(peer: &dyn Peer, scenario: Scenario, load: &Load, thread: usize) -> Resu
     Ok(wrong)
 }
 
-/// Presents the load from one thread, and lets the peer forget after each batch.
+/// Presents the load from one thread, and lets the peer forget after each batch. So many ids were `inserted` before.
 fn sustain(peer: &dyn Peer, scenario: Scenario, load: &Load, mut inserted: usize) -> Result<usize> {
     let (mut new, mut wrong) = (Vec::with_capacity(scenario.batch), 0);
     for (at, ids) in load.ids.chunks(scenario.batch).enumerate() {

@@ -24,25 +24,25 @@ pub(crate) fn write(outcome: &Outcome, out: &mut impl Write) -> io::Result<()> {
         "Batch {}, {}, {}{} ids in the window, {} {rounds}, `L` {lines:.0} M lines/s:\n",
         scenario.batch,
         scenario.callers(),
-        if scenario.course == Course::Sustained { "for long, " } else { "" },
+        if scenario.course == Course::Sustained { "sustained, " } else { "" },
         grouped(scenario.window),
         outcome.rounds
     )?;
     let synced = |row: &&[Measurement]| row[0].durability == Durability::Sync;
     let rows: Vec<_> = outcome.rows().filter(|row| !synced(row)).collect();
     if !rows.is_empty() {
-        write_rows(&rows, out)?;
+        write_rows(&rows, scenario.course, out)?;
     }
     let rows: Vec<_> = outcome.rows().filter(synced).collect();
     if !rows.is_empty() {
         writeln!(out, "The same, synced in every call:\n")?;
-        write_rows(&rows, out)?;
+        write_rows(&rows, scenario.course, out)?;
     }
     out.flush()
 }
 
-fn write_rows(rows: &[&[Measurement]], out: &mut impl Write) -> io::Result<()> {
-    let head = match Course::of(rows[0][0].workload) {
+fn write_rows(rows: &[&[Measurement]], course: Course, out: &mut impl Write) -> io::Result<()> {
+    let head = match course {
         Course::Window => WINDOW_HEAD,
         Course::Sustained => SUSTAINED_HEAD,
     };

@@ -10,9 +10,12 @@ pub(crate) const ALL: [Workload; 4] =
 /// The most ids of a workload that asks a full window: more would tell no more.
 const ASKED: usize = 10_000_000;
 
-/// How many windows pass while ids are sustained: what filled the first is forgotten by then, however coarsely a
+/// How many times the ids of a window are presented, sustained: what filled it is forgotten by then, however coarsely a
 /// peer forgets.
 const WINDOWS: usize = 3;
+
+/// No duplicate is taken from the oldest one of so many parts of the window: peers forget by whole batches.
+const OLDEST: usize = 10;
 
 /// One of so many sustained ids is a duplicate.
 const DUPLICATE_EVERY: usize = 10;
@@ -25,8 +28,8 @@ pub(crate) enum Workload {
     Duplicate,
     /// As many again, a new one and a duplicate in turns.
     Half,
-    /// Three windows of new ids behind a full one, and one duplicate beside nine of them, out of the younger half of the
-    /// window: how much of the older half is still there depends on how a peer forgets.
+    /// Three times as many ids as the full window holds: nine new ones, then a duplicate out of the window, but for its
+    /// oldest tenth.
     Sustained,
 }
 
@@ -92,7 +95,7 @@ impl Load {
                 Workload::New => id(before),
                 _ if workload.is_new(place) => id(window + before),
                 Workload::Duplicate | Workload::Half => id(below(window)),
-                Workload::Sustained => id(window + before - 1 - below(window / 2)),
+                Workload::Sustained => id(window + before - 1 - below(window - window / OLDEST)),
             }
         };
         let ids = (0..workload.len(window)).map(&mut id_at).collect();
@@ -109,4 +112,20 @@ impl Load {
 pub(crate) fn id(n: usize) -> Id {
     let mut random = Random((n as u64).wrapping_mul(0xd134_2543_de82_ef95));
     (u128::from(random.word()) << 64 | u128::from(random.word())).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_ids_are_counted_as_they_are_dealt_out() {
+        for workload in ALL {
+            let mut new = 0;
+            for place in 0..100 {
+                assert_eq!(workload.new_before(place), new, "{workload:?} at {place}");
+                new += usize::from(workload.is_new(place));
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! fjall: an LSM tree in Rust. A key an id, the time as its value.
 
+use std::slice;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -30,10 +31,10 @@ fn open(setup: &Setup, persist: PersistMode) -> Result<Opened> {
     Ok(Opened::Shared(Box::new(Fjall { db, ids, persist, in_flight: InFlight::default() })))
 }
 
-/// A keyspace for each part of the window.
+/// Two keyspaces.
 fn open_to_forget(setup: &Setup) -> Result<Opened> {
     let db = database(setup)?;
-    let ids = Generations::new(setup.expected_ids, |part| keyspace(&db, &part.to_string()))?;
+    let ids = Generations::new(setup.expected_ids, |number| keyspace(&db, &number.to_string()))?;
     Ok(Opened::Alone(Box::new(Forgetting { db, ids })))
 }
 
@@ -81,7 +82,7 @@ impl Peer for Fjall {
     }
 
     fn finish(&self) -> Result<()> {
-        finish(&self.db, &self.ids)
+        finish(&self.db, slice::from_ref(&self.ids))
     }
 }
 
@@ -93,7 +94,6 @@ struct Forgetting {
 
 impl Peer for Forgetting {
     fn check_and_insert(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
-        let now = now();
         let order = in_order(ids);
         look(ids, &order, new, |id| {
             for keyspace in self.ids.all() {
@@ -104,31 +104,39 @@ impl Peer for Forgetting {
             Ok(true)
         })?;
         let mut batch = self.db.batch().durability(Some(PersistMode::Buffer));
-        let (mut last, youngest) = (None, self.ids.youngest());
+        let (mut last, younger) = (None, self.ids.younger());
         for at in order {
             // Of equal ids, which are neighbours now, the first is new.
             new[at] = new[at] && last != Some(ids[at]);
             last = Some(ids[at]);
             if new[at] {
-                batch.insert(youngest, ids[at], now);
+                // No time: its keyspace tells how old an id is.
+                batch.insert(younger, ids[at], []);
             }
         }
         Ok(batch.commit()?)
     }
 
     fn finish(&self) -> Result<()> {
-        finish(&self.db, self.ids.youngest())
+        finish(&self.db, self.ids.all())
     }
 
     fn forget(&self, inserted: usize) -> Result<()> {
-        Ok(self.ids.advance(inserted, Keyspace::clear)?)
+        if let Some((older, full)) = self.ids.advance(inserted) {
+            older.clear()?;
+            // What stayed in its memtable would keep the journal, and be work that is put off for good.
+            full.rotate_memtable()?;
+        }
+        Ok(())
     }
 }
 
-/// Writes the memtable as a table, waits for compactions, and syncs.
-fn finish(db: &Database, ids: &Keyspace) -> Result<()> {
-    ids.rotate_memtable_and_wait()?;
-    while db.active_compactions() > 0 {
+/// Writes what is in memtables as tables, waits for compactions, and syncs.
+fn finish(db: &Database, keyspaces: &[Keyspace]) -> Result<()> {
+    for keyspace in keyspaces {
+        keyspace.rotate_memtable_and_wait()?;
+    }
+    while db.active_compactions() > 0 || keyspaces.iter().any(|of| of.sealed_memtable_count() > 0) {
         thread::sleep(Duration::from_millis(1));
     }
     Ok(db.persist(PersistMode::SyncAll)?)

@@ -3,7 +3,7 @@
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions};
 
-use super::generations::Generations;
+use super::generations::{Generations, TREES};
 use super::{in_order, look, now};
 use crate::peer::{Durability, Entry, Id, Opened, Peer, Result, Setup};
 
@@ -27,11 +27,11 @@ fn open(setup: &Setup, sync: EnvFlags) -> Result<Opened> {
     Ok(Opened::Shared(Box::new(Lmdb { env, ids })))
 }
 
-/// A tree for each part of the window, all in one file.
+/// Two trees in one file.
 fn open_to_forget(setup: &Setup) -> Result<Opened> {
-    let env = environment(setup, EnvFlags::NO_SYNC, Generations::<Tree>::count() as u32)?;
-    let ids = Generations::new(setup.expected_ids, |part| {
-        let name = part.to_string();
+    let env = environment(setup, EnvFlags::NO_SYNC, TREES as u32)?;
+    let ids = Generations::new(setup.expected_ids, |number| {
+        let name = number.to_string();
         let tree = env.create_databases_and_commit(env.write_txn()?, |open, transaction| {
             open.create_database(transaction, Some(&name)).map(CommitOrAbort::<_, ()>::Commit)
         })?;
@@ -62,7 +62,7 @@ struct Lmdb {
 
 impl Peer for Lmdb {
     fn check_and_insert(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
-        insert_absent(&self.env, &[self.ids], self.ids, ids, new)
+        insert_absent(&self.env, &[self.ids], self.ids, ids, &now(), new)
     }
 
     fn finish(&self) -> Result<()> {
@@ -78,7 +78,8 @@ struct Forgetting {
 
 impl Peer for Forgetting {
     fn check_and_insert(&self, ids: &[Id], new: &mut Vec<bool>) -> Result<()> {
-        insert_absent(&self.env, self.ids.all(), *self.ids.youngest(), ids, new)
+        // No time: its tree tells how old an id is.
+        insert_absent(&self.env, self.ids.all(), *self.ids.younger(), ids, &[], new)
     }
 
     fn finish(&self) -> Result<()> {
@@ -86,20 +87,22 @@ impl Peer for Forgetting {
     }
 
     fn forget(&self, inserted: usize) -> Result<()> {
-        self.ids.advance(inserted, |tree| {
+        if let Some((older, _)) = self.ids.advance(inserted) {
             let mut transaction = self.env.write_txn()?;
-            tree.clear(&mut transaction)?;
-            Ok(transaction.commit()?)
-        })
+            older.clear(&mut transaction)?;
+            transaction.commit()?;
+        }
+        Ok(())
     }
 }
 
-/// Writes into one tree what none of all has.
+/// Writes into one tree what none of all has, with this value.
 fn insert_absent(
     env: &Env,
     all: &[Tree],
     into: Tree,
     ids: &[Id],
+    value: &[u8],
     new: &mut Vec<bool>,
 ) -> Result<()> {
     let order = in_order(ids);
@@ -117,12 +120,11 @@ fn insert_absent(
     if !new.contains(&true) {
         return Ok(());
     }
-    let now = now();
     let mut transaction = env.write_txn()?;
     for at in order {
         if new[at] {
             // One descent, and the writer decides.
-            new[at] = into.get_or_put(&mut transaction, &ids[at], &now)?.is_none();
+            new[at] = into.get_or_put(&mut transaction, &ids[at], value)?.is_none();
         }
     }
     Ok(transaction.commit()?)

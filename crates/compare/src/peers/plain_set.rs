@@ -15,7 +15,7 @@ pub(super) fn entries() -> Vec<Entry> {
             Ok(Opened::Alone(Box::new(PlainSet(RefCell::new(set)))))
         })
         .forgetting(|setup| {
-            let ids = HashSet::with_capacity(setup.expected_ids);
+            let ids = HashSet::with_capacity(setup.expected_ids + 1);
             let order = VecDeque::with_capacity(setup.expected_ids);
             let window = setup.expected_ids;
             Ok(Opened::Alone(Box::new(Forgetting { ids: ids.into(), order: order.into(), window })))
@@ -53,6 +53,11 @@ impl Peer for Forgetting {
         for &id in ids {
             let is_new = set.insert(id);
             if is_new {
+                if order.len() == self.window
+                    && let Some(past) = order.pop_front()
+                {
+                    set.remove(&past);
+                }
                 order.push_back(id);
             }
             new.push(is_new);
@@ -61,15 +66,6 @@ impl Peer for Forgetting {
     }
 
     fn finish(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn forget(&self, _inserted: usize) -> Result<()> {
-        let (mut set, mut order) = (self.ids.borrow_mut(), self.order.borrow_mut());
-        let past = order.len().saturating_sub(self.window);
-        for id in order.drain(..past) {
-            set.remove(&id);
-        }
         Ok(())
     }
 }

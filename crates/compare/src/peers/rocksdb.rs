@@ -26,7 +26,7 @@ const MEMTABLE: usize = 64 << 20;
 
 /// What an id takes in a table: the key, 8 bytes of sequence, lengths, its share of filter and index; rounded up, so that
 /// no id goes before its time.
-const TABLE_BYTES_PER_ID: u64 = 32;
+const TABLE_BYTES_PER_ID: usize = 32;
 
 /// How long ids are remembered: as long as firstseen does by default.
 const WINDOW: Duration = Duration::from_secs(24 * 3600);
@@ -111,15 +111,18 @@ fn fifo(setup: &Setup) -> Options {
     options
 }
 
-/// Tables go when there are more than a window of them: the time of a run is none that a TTL could be set to.
+/// Tables go when those of a window are left without them. A TTL counts seconds; here a window is a number of ids.
 fn fifo_of_size(setup: &Setup) -> Options {
     let mut options = fifo(setup);
     options.set_ttl(0);
-    // Of a small window some are written meanwhile, too: none goes out of memory.
-    let window = setup.expected_ids * TABLE_BYTES_PER_ID as usize;
-    options.set_write_buffer_size(window.clamp(64 << 10, MEMTABLE));
+    let window = setup.expected_ids * TABLE_BYTES_PER_ID;
+    // Small windows get small memtables: an id is forgotten only with its table.
+    let memtable = window.clamp(64 << 10, MEMTABLE);
+    options.set_write_buffer_size(memtable);
+    // The oldest table goes whole. It is smaller than its memtable, about a third of it.
+    let most = window + memtable / 2;
     let mut fifo = FifoCompactOptions::default();
-    fifo.set_max_table_files_size(setup.expected_ids as u64 * TABLE_BYTES_PER_ID);
+    fifo.set_max_table_files_size(most as u64);
     options.set_fifo_compaction_options(&fifo);
     options
 }

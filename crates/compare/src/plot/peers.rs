@@ -23,6 +23,15 @@ type Value = fn(&Measurement) -> f64;
 
 /// All that the outcomes have enough for.
 pub(super) fn plots(outcomes: &[Outcome], machine: &str) -> Result<Vec<Plot>> {
+    let mut plots = windows(outcomes, machine)?;
+    if let Some(outcome) = select::sustained(outcomes) {
+        plots.push(sustained(outcome, machine)?);
+    }
+    Ok(plots)
+}
+
+/// Windows that are filled and asked.
+fn windows(outcomes: &[Outcome], machine: &str) -> Result<Vec<Plot>> {
     let mut plots = Vec::new();
     let wide = select::wide(outcomes);
     let Some(main) = select::largest_for_most(&wide) else { return Ok(plots) };
@@ -53,14 +62,11 @@ pub(super) fn plots(outcomes: &[Outcome], machine: &str) -> Result<Vec<Plot>> {
         plots.push(Plot { name: "batch-new.svg", svg: drawn(title, below, x, curves, machine)? });
     }
     plots.extend(side_by_side(main, machine)?);
-    if let Some(outcome) = select::sustained(outcomes) {
-        plots.push(for_long(outcome, machine)?);
-    }
     Ok(plots)
 }
 
 /// The peers that can forget, side by side.
-fn for_long(outcome: &Outcome, machine: &str) -> Result<Plot> {
+fn sustained(outcome: &Outcome, machine: &str) -> Result<Plot> {
     let value = |of: &Measurement| Some(vec![acknowledged(of), finished(of)]);
     let groups = groups(outcome, Workload::Sustained, value);
     let title = "Ids through a window that forgets, one of ten a duplicate";

@@ -12,7 +12,7 @@ fn alone(outcomes: &[Outcome]) -> impl Iterator<Item = &Outcome> {
     windows().filter(move |outcome| Some(outcome.scenario.threads) == least)
 }
 
-/// The one of the largest window that was gone through for long.
+/// The one of the largest window that forgot.
 pub(super) fn sustained(outcomes: &[Outcome]) -> Option<&Outcome> {
     let sustained = outcomes.iter().filter(|of| of.scenario.course == Course::Sustained);
     sustained.max_by_key(|outcome| outcome.scenario.window)

@@ -137,10 +137,12 @@ fn what_was_not_measured_is_not_drawn() {
     fs::write(folder.path().join(SUSTAINED), CALLS).unwrap();
     assert_eq!(drawn(folder.path()).len(), 2);
     // One window and one batch size: nothing to draw a line through.
-    let mut peers = Vec::new();
-    lines::write(&sample::outcome(800, 1024, 1), &mut peers).unwrap();
-    fs::write(folder.path().join(PEERS), peers).unwrap();
-    assert_eq!(drawn(folder.path()).len(), 5);
+    for (outcome, plots) in [(sample::outcome(800, 1024, 1), 5), (sample::sustained(4000), 3)] {
+        let mut peers = Vec::new();
+        lines::write(&outcome, &mut peers).unwrap();
+        fs::write(folder.path().join(PEERS), peers).unwrap();
+        assert_eq!(drawn(folder.path()).len(), plots);
+    }
 }
 
 #[test]

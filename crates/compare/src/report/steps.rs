@@ -2,6 +2,7 @@
 
 use crate::course::Course;
 use crate::files::{COMMAND, LIMITS, PEERS, RECOVERY, SUSTAINED, THREADS};
+use crate::peer::Entry;
 use crate::peers;
 use crate::plan::{Level, Part};
 
@@ -38,7 +39,7 @@ pub(super) fn steps(level: Level, only: &[String]) -> Vec<Step> {
     });
     let compared = Step {
         file: PEERS,
-        runs: level.parts().iter().map(|part| peers(level, part, only)).collect(),
+        runs: level.parts().iter().filter_map(|part| peers(level, part, only)).collect(),
     };
     let commands: &[_] = match level {
         Level::Quick => &["--lines 1000000"],
@@ -80,8 +81,9 @@ fn list(of: &[&str]) -> Vec<String> {
     of.iter().map(|&it| it.to_owned()).collect()
 }
 
-/// Each part of the level's plan has a process of its own: a report that was interrupted goes on there.
-fn peers(level: Level, part: &Part, only: &[String]) -> Run {
+/// Each part of the level's plan has a process of its own: a report that was interrupted goes on there. None if
+/// nobody takes part.
+fn peers(level: Level, part: &Part, only: &[String]) -> Option<Run> {
     let Part { ids, batch, threads, course, rounds, .. } = part;
     let how = match course {
         Course::Window => format!("--batches {batch} --threads {threads}"),
@@ -92,11 +94,15 @@ fn peers(level: Level, part: &Part, only: &[String]) -> Run {
     if part.peers.is_some() || !only.is_empty() {
         let asked = |name: &&str| only.is_empty() || only.iter().any(|only| only == name);
         let all = peers::all();
-        let names = all.iter().map(|entry| entry.name).filter(|name| part.takes(name));
-        let names: Vec<_> = names.filter(asked).collect();
+        let takes = |entry: &&Entry| part.takes(entry.name) && entry.takes(part.scenario());
+        let names: Vec<_> =
+            all.iter().filter(takes).map(|entry| entry.name).filter(asked).collect();
+        if names.is_empty() {
+            return None;
+        }
         run.args.extend(["--peers".to_owned(), names.join(",")]);
     }
-    run
+    Some(run)
 }
 
 fn run(program: Program, args: &str) -> Run {

@@ -8,9 +8,11 @@ use super::programs::Programs;
 use super::runs::complete;
 use super::steps::{Program, Run, Step, steps};
 use crate::args::Cli;
+use crate::course::Course;
 use crate::files;
 use crate::plan::Level;
 
+/// What the load driver understands is its own to say.
 #[test]
 fn each_level_fills_every_file_with_runs_that_are_understood() {
     for level in [Level::Quick, Level::Full] {
@@ -37,14 +39,25 @@ fn a_choice_of_peers_holds_for_every_run() {
     for level in [Level::Quick, Level::Full] {
         let steps = steps(level, &["sled".to_owned(), "firstseen".to_owned()]);
         let peers = steps.iter().find(|step| step.file == files::PEERS).unwrap();
-        for run in &peers.runs {
-            let chosen = run.args.last().unwrap();
-            let windows = ["10000000", "100000000"].map(str::to_owned);
-            let large = windows.iter().any(|window| run.args.contains(window));
-            let large = large && !run.args.contains(&"--sustained".to_owned());
-            assert_eq!(chosen, if large { "firstseen" } else { "firstseen,sled" });
+        let parts = level.parts();
+        assert_eq!(peers.runs.len(), parts.len(), "firstseen takes part in all");
+        for (run, part) in peers.runs.iter().zip(parts) {
+            let forgets = |name: &&str| part.course == Course::Window || *name == "firstseen";
+            let takes = |name: &&str| part.takes(name) && forgets(name);
+            let expected: Vec<_> = ["firstseen", "sled"].into_iter().filter(takes).collect();
+            assert_eq!(*run.args.last().unwrap(), expected.join(","));
         }
     }
+}
+
+#[test]
+fn parts_without_a_chosen_peer_are_left_out() {
+    let all = Level::Full.parts();
+    let steps = steps(Level::Full, &["sled".to_owned()]);
+    let peers = steps.iter().find(|step| step.file == files::PEERS).unwrap();
+    let theirs = all.iter().filter(|part| part.takes("sled") && part.course == Course::Window);
+    assert_eq!(peers.runs.len(), theirs.count());
+    assert!(peers.runs.len() < all.len());
 }
 
 /// A run of `printf`, which prints its first argument and leaves the others alone.

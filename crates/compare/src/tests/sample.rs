@@ -19,7 +19,7 @@ pub(crate) fn outcome(window: usize, batch: usize, threads: usize) -> Outcome {
     in_scenario(Scenario { window, batch, threads, course: Course::Window })
 }
 
-/// All peers, for long.
+/// All peers, sustained.
 pub(crate) fn sustained(window: usize) -> Outcome {
     in_scenario(Scenario { window, batch: 1024, threads: 1, course: Course::Sustained })
 }
@@ -51,7 +51,7 @@ fn in_scenario(scenario: Scenario) -> Outcome {
     Outcome { scenario, rounds: 3, lines_per_s: (90_000_000 + window) as f64, measurements }
 }
 
-/// Batches and windows, and one for long, as a level has them.
+/// Batches and windows, and one that forgets, as a level has them.
 pub(crate) fn outcomes() -> Vec<Outcome> {
     let of = [(100, 1, 1), (400, 16, 1), (800, 1024, 1), (800, 1024, 2), (50, 1024, 1)];
     let windows = of.map(|(window, batch, threads)| outcome(window, batch, threads));

@@ -41,11 +41,11 @@ fn a_table_compares_with_its_first_row() {
 }
 
 #[test]
-fn what_went_on_for_long_has_a_table_of_its_own_kind() {
+fn sustained_ids_have_a_table_of_their_own_kind() {
     let mut table = Vec::new();
     table::write(&sample::sustained(4000), &mut table).unwrap();
     let table = String::from_utf8(table).unwrap();
-    let expected = "Batch 1024, one thread, for long, 4,000 ids in the window, 3 rounds, `L` 90 M lines/s:\n\n\
+    let expected = "Batch 1024, one thread, sustained, 4,000 ids in the window, 3 rounds, `L` 90 M lines/s:\n\n\
                     | peer | sustained | finished | cpu | bytes |\n\
                     |---|---|---|---|---|\n\
                     | firstseen | 10.0 | 5.00 | 207 | 16.5 |\n";
