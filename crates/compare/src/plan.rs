@@ -35,7 +35,7 @@ const FAST: &[&str] = &[
     "papaya",
 ];
 
-/// Who is measured in the largest window: of each kind the fastest, for new ids. LMDB would take an hour or two.
+/// Who is measured in the largest window: of each kind the fastest, for new ids. LMDB would take an hour or more.
 const FASTEST: &[&str] = &["firstseen", "rocksdb-fifo", "hashbrown", "dashmap"];
 
 /// One setting in which peers are measured.
