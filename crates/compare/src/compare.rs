@@ -19,10 +19,8 @@ pub(crate) fn measure(args: &PeersArgs, level: Level) -> Result<()> {
     for peer in missing {
         eprintln!("{} is skipped: {}", peer.name, peer.missing().unwrap_or_default());
     }
-    let takes = |part: &Part| -> Vec<&Entry> {
-        let takes = |entry: &&Entry| part.takes(entry.name) && entry.takes(part.scenario());
-        peers.iter().filter(takes).collect()
-    };
+    let takes =
+        |part: &Part| -> Vec<&Entry> { peers.iter().filter(|entry| part.is_for(entry)).collect() };
     let mut parts = args.parts(level);
     parts.iter().try_for_each(|part| part.scenario().check())?;
     parts.retain(|part| !takes(part).is_empty());

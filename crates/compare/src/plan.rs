@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use crate::course::Course;
-use crate::peer::Result;
+use crate::peer::{Entry, Result};
 
 /// A size of the whole comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,6 +87,11 @@ impl Part {
     pub(crate) fn scenario(&self) -> Scenario {
         let Part { ids, batch, threads, course, .. } = *self;
         Scenario { window: window(ids, batch), batch, threads, course }
+    }
+
+    /// Whether the peer is on the list, and is measured in such a scenario.
+    pub(crate) fn is_for(&self, entry: &Entry) -> bool {
+        self.takes(entry.name) && entry.takes(self.scenario())
     }
 
     pub(crate) fn takes(&self, peer: &str) -> bool {

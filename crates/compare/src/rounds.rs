@@ -25,7 +25,7 @@ pub(crate) struct Rounds<'a> {
 }
 
 impl Rounds<'_> {
-    /// All peers, so many times.
+    /// All peers, who are measured in such a scenario, so many times.
     pub(crate) fn run(
         &self,
         scenario: Scenario,
@@ -44,11 +44,7 @@ impl Rounds<'_> {
                 let at = (round + turn) % peers.len();
                 let entry = peers[at];
                 self.progress.set_message(entry.name);
-                let figures = if entry.takes(scenario) {
-                    one(entry, scenario, &loads, self.dir, line_ns)?
-                } else {
-                    Vec::new()
-                };
+                let figures = one(entry, scenario, &loads, self.dir, line_ns)?;
                 self.progress.inc(1);
                 for (samples, figures) in samples[at].iter_mut().zip(figures) {
                     samples.push(figures);

@@ -20,23 +20,14 @@ pub(super) fn entries() -> Vec<Entry> {
 
 fn open(setup: &Setup, sync: EnvFlags) -> Result<Opened> {
     let env = environment(setup, sync, 0)?;
-    let ids = env.create_databases_and_commit(env.write_txn()?, |open, transaction| {
-        open.create_database(transaction, None).map(CommitOrAbort::<_, ()>::Commit)
-    })?;
-    let ids = ids.unwrap_commit();
+    let ids = tree(&env, None)?;
     Ok(Opened::Shared(Box::new(Lmdb { env, ids })))
 }
 
 /// Two trees in one file.
 fn open_to_forget(setup: &Setup) -> Result<Opened> {
     let env = environment(setup, EnvFlags::NO_SYNC, TREES as u32)?;
-    let ids = Generations::new(setup.expected_ids, |number| {
-        let name = number.to_string();
-        let tree = env.create_databases_and_commit(env.write_txn()?, |open, transaction| {
-            open.create_database(transaction, Some(&name)).map(CommitOrAbort::<_, ()>::Commit)
-        })?;
-        Ok::<_, heed::Error>(tree.unwrap_commit())
-    })?;
+    let ids = Generations::new(setup.expected_ids, |number| tree(&env, Some(&number.to_string())))?;
     Ok(Opened::Alone(Box::new(Forgetting { env, ids })))
 }
 
@@ -54,6 +45,14 @@ fn environment(setup: &Setup, sync: EnvFlags, trees: u32) -> Result<Env> {
 }
 
 type Tree = Database<'static, Bytes, Bytes>;
+
+/// A new tree, by a name where there are several.
+fn tree(env: &Env, name: Option<&str>) -> Result<Tree> {
+    let made = env.create_databases_and_commit(env.write_txn()?, |open, transaction| {
+        open.create_database(transaction, name).map(CommitOrAbort::<_, ()>::Commit)
+    })?;
+    Ok(made.unwrap_commit())
+}
 
 struct Lmdb {
     env: Env,

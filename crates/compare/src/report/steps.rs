@@ -2,7 +2,6 @@
 
 use crate::course::Course;
 use crate::files::{COMMAND, LIMITS, PEERS, RECOVERY, SUSTAINED, THREADS};
-use crate::peer::Entry;
 use crate::peers;
 use crate::plan::{Level, Part};
 
@@ -94,9 +93,8 @@ fn peers(level: Level, part: &Part, only: &[String]) -> Option<Run> {
     if part.peers.is_some() || !only.is_empty() {
         let asked = |name: &&str| only.is_empty() || only.iter().any(|only| only == name);
         let all = peers::all();
-        let takes = |entry: &&Entry| part.takes(entry.name) && entry.takes(part.scenario());
-        let names: Vec<_> =
-            all.iter().filter(takes).map(|entry| entry.name).filter(asked).collect();
+        let theirs = all.iter().filter(|entry| part.is_for(entry));
+        let names: Vec<_> = theirs.map(|entry| entry.name).filter(asked).collect();
         if names.is_empty() {
             return None;
         }
