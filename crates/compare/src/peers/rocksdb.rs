@@ -97,33 +97,34 @@ fn tables(setup: &Setup) -> BlockBasedOptions {
     tables
 }
 
+/// Tables go when they are old, not when there are many. The default is 1 GB of them.
 fn fifo(setup: &Setup) -> Options {
-    let mut options = options(setup);
-    options.set_compaction_style(DBCompactionStyle::Fifo);
-    let mut fifo = FifoCompactOptions::default();
-    // Tables go when they are old, not when there are many. The default is 1 GB of them.
-    fifo.set_max_table_files_size(1 << 50);
-    options.set_fifo_compaction_options(&fifo);
-    options.set_ttl(WINDOW.as_secs());
-    // There is one level, and many tables in it are as it should be.
-    options.set_level_zero_slowdown_writes_trigger(i32::MAX);
-    options.set_level_zero_stop_writes_trigger(i32::MAX);
-    options
+    fifo_until(setup, WINDOW.as_secs(), 1 << 50)
 }
 
 /// Tables go when those of a window are left without them. A TTL counts seconds; here a window is a number of ids.
 fn fifo_of_size(setup: &Setup) -> Options {
-    let mut options = fifo(setup);
-    options.set_ttl(0);
     let window = setup.expected_ids * TABLE_BYTES_PER_ID;
     // Small windows get small memtables: an id is forgotten only with its table.
     let memtable = window.clamp(64 << 10, MEMTABLE);
-    options.set_write_buffer_size(memtable);
     // The oldest table goes whole. It is smaller than its memtable, about a third of it.
     let most = window + memtable / 2;
+    let mut options = fifo_until(setup, 0, most as u64);
+    options.set_write_buffer_size(memtable);
+    options
+}
+
+/// The oldest table goes once it is of `ttl` seconds ago, if that is not 0, or all take more than `most` bytes.
+fn fifo_until(setup: &Setup, ttl: u64, most: u64) -> Options {
+    let mut options = options(setup);
+    options.set_compaction_style(DBCompactionStyle::Fifo);
     let mut fifo = FifoCompactOptions::default();
-    fifo.set_max_table_files_size(most as u64);
+    fifo.set_max_table_files_size(most);
     options.set_fifo_compaction_options(&fifo);
+    options.set_ttl(ttl);
+    // There is one level, and many tables in it are as it should be.
+    options.set_level_zero_slowdown_writes_trigger(i32::MAX);
+    options.set_level_zero_stop_writes_trigger(i32::MAX);
     options
 }
 
