@@ -1,19 +1,23 @@
 //! Runs: building, looking up, probing the filter, merging. 4 M records, in the page cache.
 //!
-//! Lookups go one by one in random order, so each waits for its own cache misses: this is the cost of
-//! a single hit, not of a prefetched batch.
+//! Lookups are in random order. One by one each waits for its own cache misses: the cost of a single hit. In
+//! batches of 1024, as calls have them, those of a batch overlap.
 
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use firstseen::ReadMode;
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use firstseen::internals::File;
 use firstseen::internals::run::{BenchRun, merge, write};
+use firstseen::{Fingerprint, ReadMode};
 
 const RECORDS: u64 = 4_000_000;
 const PROBES: u64 = 10_000;
+const BATCH: usize = 1_024;
+/// Batches that take turns.
+const BATCHES: u64 = 256;
 
 /// The `n` th of a set of evenly spread numbers (SplitMix64, twice).
 fn spread(n: u64) -> u128 {
@@ -68,6 +72,8 @@ fn runs(c: &mut Criterion) {
         });
     }
 
+    batches(&mut group, &BenchRun::open(open(&path), &path, ReadMode::Mapped).expect("the run"));
+
     for sources in [2, 4, 16] {
         let parts: Vec<_> = (0..sources)
             .map(|k| {
@@ -80,6 +86,35 @@ fn runs(c: &mut Criterion) {
         group.throughput(Throughput::Elements(RECORDS));
         group.bench_function(format!("merge {sources}"), |b| {
             b.iter(|| black_box(merge(&parts).expect("sound")))
+        });
+    }
+}
+
+/// Batches of present and of absent ids.
+fn batches(group: &mut BenchmarkGroup<'_, WallTime>, run: &BenchRun) {
+    let some = |from: u64| {
+        let id = |i: u64| Fingerprint::from_u128(spread(from + i.wrapping_mul(7_919) % RECORDS));
+        (0..BATCH as u64 * BATCHES).map(id).collect::<Vec<_>>()
+    };
+    let (present, absent) = (some(0), some(RECORDS));
+    let asked: Vec<u32> = (0..BATCH as u32).collect();
+    group.throughput(Throughput::Elements(BATCH as u64));
+    let mut turns = present.chunks(BATCH).cycle();
+    group.bench_function("get hit, in batches", |b| {
+        b.iter(|| {
+            let batch = turns.next().expect("they go round");
+            assert_eq!(run.find_each(batch, &asked).expect("sound"), BATCH);
+        })
+    });
+    for (name, ids) in [("absent", &absent), ("present", &present)] {
+        let (mut turns, mut out) = (ids.chunks(BATCH).cycle(), Vec::new());
+        group.bench_function(format!("filter, {name}, in batches"), |b| {
+            b.iter(|| {
+                out.clear();
+                let batch = turns.next().expect("they go round");
+                run.filter_each(batch, &asked, &mut out).expect("sound");
+                out.len()
+            })
         });
     }
 }

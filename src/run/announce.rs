@@ -17,9 +17,9 @@ const FILTER_GAP: u64 = 3;
 impl Run {
     /// Tells of the filter pages of the fingerprints at the indices `asked`. Returns how many reads that are.
     pub(crate) fn announce_filter(&self, ids: &[Fingerprint], asked: &[u32]) -> usize {
-        let Source::Mapped { .. } = &self.source else { return 0 };
+        let Source::Mapped(_) = &self.source else { return 0 };
         let blocks = self.header.filter_blocks;
-        let page = |&i: &u32| 1 + filter::place_of(filter::block_of(ids[i as usize], blocks)).0;
+        let page = |&i: &u32| filter::place_of(filter::block_of(ids[i as usize], blocks)).0;
         self.announce(asked.iter().map(page), FILTER_GAP)
     }
 

@@ -7,6 +7,8 @@
 
 use std::ops::Index;
 
+use crate::mem::prefetch;
+
 /// The first `hi` of each page, ascending.
 #[derive(Debug)]
 pub(super) struct Directory(Box<[u64]>);
@@ -29,10 +31,12 @@ impl Directory {
         self.0.len() * size_of::<u64>()
     }
 
-    /// The entry at which the search for `hi` will begin; `None` if there are no pages.
+    /// Asks for the cache line at which the search for `hi` will begin.
     #[inline]
-    pub(super) fn guess(&self, hi: u64) -> Option<&u64> {
-        self.0.get(self.scale(hi))
+    pub(super) fn prefetch(&self, hi: u64) {
+        if let Some(start) = self.0.get(self.scale(hi)) {
+            prefetch::read(start);
+        }
     }
 
     /// The last page that begins at or below `hi`.
@@ -102,7 +106,7 @@ mod tests {
     fn an_empty_directory_has_no_page() {
         let directory = Directory::new(Vec::new()).unwrap();
         assert_eq!(directory.last_at_most(u64::MAX), None);
-        assert_eq!(directory.guess(5), None);
+        directory.prefetch(5);
     }
 
     #[test]

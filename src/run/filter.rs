@@ -13,6 +13,9 @@ use crate::planted::{Bug, planted};
 /// 2^64 divided by the golden ratio, made odd: spreads `lo` before its bits are taken.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// The page of the file with which the filter begins: before it is the header's.
+pub(super) const FIRST_PAGE: u64 = 1;
+
 const WORDS: usize = BLOCK / 8;
 
 /// One block, where it is held in memory: a cache line of its own.
@@ -51,20 +54,20 @@ pub(crate) fn block_of(fingerprint: Fingerprint, blocks: u64) -> u64 {
     ((u128::from(fingerprint.hi) * u128::from(blocks)) >> 64) as u64
 }
 
-/// The filter page, counted from the first, and the byte in it at which a block stands.
+/// The page of the file, and the byte in it, at which a block stands.
 #[inline]
 pub(super) fn place_of(block: u64) -> (u64, usize) {
-    (block / BLOCKS_PER_PAGE, (block % BLOCKS_PER_PAGE) as usize * BLOCK)
+    (FIRST_PAGE + block / BLOCKS_PER_PAGE, (block % BLOCKS_PER_PAGE) as usize * BLOCK)
 }
 
-/// The bit that a fingerprint has in each word of its block.
+/// The number of the bit that a fingerprint has in each word of its block. Callers shift by it modulo 64.
 #[inline]
-fn masks(fingerprint: Fingerprint) -> [u64; WORDS] {
+fn bits(fingerprint: Fingerprint) -> [u32; WORDS] {
     let hash = match planted(Bug::RunFilterCorrelated) {
         false => fingerprint.lo.wrapping_mul(SPREAD) >> 16,
         true => fingerprint.lo,
     };
-    std::array::from_fn(|word| 1 << (hash >> (6 * word) & 63))
+    std::array::from_fn(|word| (hash >> (6 * word)) as u32)
 }
 
 /// Sets the bits of fingerprints in the block that is theirs.
@@ -73,8 +76,8 @@ pub(crate) fn insert(block: &mut [u8; BLOCK], fingerprints: impl Iterator<Item =
     let (bytes, _) = block.as_chunks_mut::<8>();
     let mut words: [u64; WORDS] = std::array::from_fn(|word| u64::from_le_bytes(bytes[word]));
     for fingerprint in fingerprints {
-        for (word, mask) in words.iter_mut().zip(masks(fingerprint)) {
-            *word |= mask;
+        for (word, bit) in words.iter_mut().zip(bits(fingerprint)) {
+            *word |= 1_u64.wrapping_shl(bit);
         }
     }
     for (bytes, word) in bytes.iter_mut().zip(words) {
@@ -86,11 +89,8 @@ pub(crate) fn insert(block: &mut [u8; BLOCK], fingerprints: impl Iterator<Item =
 #[inline]
 pub(crate) fn may_contain(block: &[u8; BLOCK], fingerprint: Fingerprint) -> bool {
     let (words, _) = block.as_chunks::<8>();
-    let missing = words
-        .iter()
-        .zip(masks(fingerprint))
-        .fold(0, |missing, (word, mask)| missing | (mask & !u64::from_le_bytes(*word)));
-    missing == 0
+    let words = words.iter().map(|&word| u64::from_le_bytes(word));
+    words.zip(bits(fingerprint)).fold(1, |all, (word, bit)| all & word.wrapping_shr(bit)) != 0
 }
 
 /// The block that begins at byte `at` of a filter page.

@@ -44,6 +44,23 @@ impl BenchRun {
         Ok(self.0.get(Fingerprint::from_u128(bits))?.tick)
     }
 
+    /// How many of a batch, those at the indices `asked`, are found.
+    pub fn find_each(&self, batch: &[Fingerprint], asked: &[u32]) -> Result<usize> {
+        let mut found = 0;
+        self.0.get_each(batch, asked, |_, lookup| found += usize::from(lookup.tick.is_some()))?;
+        Ok(found)
+    }
+
+    /// Adds to `out` those of a batch, of the indices `asked`, that the filter lets through.
+    pub fn filter_each(
+        &self,
+        batch: &[Fingerprint],
+        asked: &[u32],
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
+        self.0.filter_each(batch, asked, out)
+    }
+
     /// What the filter says of a fingerprint.
     #[inline]
     pub fn may_contain(&self, bits: u128) -> Result<bool> {

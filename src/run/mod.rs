@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `writer` | ascending records in, one file out, in one pass |
 //! | `open`, `reader` | [`Run`]: does this fingerprint stand here, and with which tick? |
+//! | `mapping` | the pages of a mapped run, each checked once |
+//! | `probe` | many lookups at a time |
 //! | `announce` | tells the system what will be read |
 //! | `cursor` | all records in order |
 //! | `records` | [`Records`]: records in order, some at a time |
@@ -44,6 +46,7 @@ mod announce;
 mod cursor;
 mod directory;
 pub(crate) mod filter;
+mod mapping;
 mod merge;
 mod open;
 mod probe;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::directory::Directory;
 use super::filter::Block;
+use super::mapping::Mapping;
 use super::reader::Source;
 use super::{BATCH_PAGES, ReadMode, Run, filter};
 use crate::error::{Error, Result};
 use crate::format::run::{Flaw, Footer, Header, PAGE_U64, Page, STARTS_PER_PAGE, check};
 use crate::format::{PAGE, StoreId, VERSION, u64_at};
-use crate::sync::AtomicU64;
 use crate::sys::{File, read_exact_at};
 
 impl Run {
@@ -128,7 +128,8 @@ fn open_directory(
 
 fn open_filter(file: &dyn File, path: &Path, header: &Header) -> Result<Box<[Block]>> {
     let mut blocks = Vec::with_capacity(header.filter_blocks as usize);
-    for_each_page(file, path, PAGE_U64, header.filter_pages(), |page, offset| {
+    let begin = filter::FIRST_PAGE * PAGE_U64;
+    for_each_page(file, path, begin, header.filter_pages(), |page, offset| {
         check(page, header.salt(), offset, "run filter")?;
         let left = header.filter_blocks as usize - blocks.len();
         blocks.extend(filter::blocks_of(page).take(left));
@@ -168,6 +169,5 @@ fn open_mapping(file: &dyn File, path: &Path, len: u64) -> Result<Source> {
     if region.len() != size {
         return Err(Flaw::new(0, "mapping of a run", len, region.len()).of(path).into());
     }
-    let words = (size / PAGE).div_ceil(64);
-    Ok(Source::Mapped { region, checked: (0..words).map(|_| AtomicU64::new(0)).collect() })
+    Ok(Source::Mapped(Mapping::new(region)))
 }

@@ -4,10 +4,15 @@
 //! first of its page, and the one or two with the records of its bucket. So a group of fingerprints goes through
 //! them together, a stage at a time, and the lines of a stage are on their way before the first is read. By
 //! positioned reads there is nothing to ask for.
+//!
+//! What a branch would have to guess is computed instead: whether a filter lets an id through is as good as chance
+//! to the processor, and a wrong guess costs as much as the look.
 
+use super::filter;
+use super::mapping::Pages;
 use super::reader::{Lookup, Run, Source};
 use crate::error::Result;
-use crate::format::run::page::Spot;
+use crate::format::run::page::{PageView, Spot};
 use crate::key::Fingerprint;
 use crate::mem::prefetch;
 
@@ -15,36 +20,47 @@ use crate::mem::prefetch;
 const LINE: usize = 64;
 /// How many fingerprints go through the stages together.
 const GROUP: usize = 32;
+/// In place of a data page, of a fingerprint that lies below the first record.
+const BELOW: usize = usize::MAX;
 /// How many fingerprints ahead the line of the filter is asked for.
 const AHEAD: usize = 32;
 
-/// How far the lookup of one fingerprint has come.
-#[derive(Debug, Clone, Copy)]
-enum Stage {
-    /// The page that it belongs to; none if it lies below the first record.
-    Located(Option<usize>),
-    /// Where in that page it stands, if anywhere.
-    Near(usize, Spot),
-    Done(Lookup),
-}
-
 impl Run {
-    /// Adds to `out` those of the indices `asked` whose fingerprints may be in the run.
+    /// Adds to `out` those of the indices `asked` whose fingerprints may be in the run. After an error what it has
+    /// added is of no use.
     pub(crate) fn filter_each(
         &self,
         ids: &[Fingerprint],
         asked: &[u32],
         out: &mut Vec<u32>,
     ) -> Result<()> {
-        let ask = |&i: &u32| self.prefetch_filter(ids[i as usize]);
-        asked.iter().take(AHEAD).for_each(ask);
-        for (k, &i) in asked.iter().enumerate() {
-            asked.get(k + AHEAD).into_iter().for_each(ask);
-            if self.filter_may_contain(ids[i as usize])? {
-                out.push(i);
+        let blocks = self.header.filter_blocks;
+        match &self.source {
+            Source::Mapped(mapping) => {
+                let pages = mapping.pages();
+                let place = |id| {
+                    let (page, at) = filter::place_of(filter::block_of(id, blocks));
+                    pages.prefetch(page as usize, at);
+                    (page, at)
+                };
+                sift(ids, asked, out, place, |(page, at), id| {
+                    let bytes = self.filter_page(pages, page)?;
+                    Ok(filter::may_contain(filter::block_at(bytes, at), id))
+                })
+            }
+            Source::Positioned { filter } => {
+                let place = |id| {
+                    let block = &filter[filter::block_of(id, blocks) as usize];
+                    prefetch::read(block);
+                    block.bytes()
+                };
+                sift(ids, asked, out, place, |block, id| Ok(filter::may_contain(block, id)))
+            }
+            Source::InOrder => {
+                out.extend_from_slice(asked);
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// Looks the fingerprints at the indices `asked` up, and hands each lookup over with its index.
@@ -54,70 +70,96 @@ impl Run {
         asked: &[u32],
         mut found: impl FnMut(u32, Lookup),
     ) -> Result<()> {
+        let Source::Mapped(mapping) = &self.source else {
+            for &i in asked {
+                found(i, self.get(ids[i as usize])?);
+            }
+            return Ok(());
+        };
+        let pages = mapping.pages();
         for group in asked.chunks(GROUP) {
-            let mut stages = [Stage::Located(None); GROUP];
-            group.iter().for_each(|&i| self.prefetch_directory(ids[i as usize]));
-            for (stage, &i) in stages.iter_mut().zip(group) {
-                *stage = self.locate_ahead(ids[i as usize]);
+            // Each stage leaves the next nothing but numbers: what is stored in pieces and loaded whole is waited for.
+            let (mut places, mut spots) = ([BELOW; GROUP], [Spot::NOWHERE; GROUP]);
+            group.iter().for_each(|&i| self.starts.prefetch(ids[i as usize].hi));
+            for (place, &i) in places.iter_mut().zip(group) {
+                if let Some(page) = self.starts.last_at_most(ids[i as usize].hi) {
+                    pages.prefetch(self.number_of(page), 0);
+                    *place = page;
+                }
             }
-            for (stage, &i) in stages.iter_mut().zip(group) {
-                *stage = self.approach(*stage, ids[i as usize])?;
+            for ((spot, &page), &i) in spots.iter_mut().zip(&places).zip(group) {
+                if page != BELOW {
+                    *spot = self.approach(pages, page, ids[i as usize])?;
+                }
             }
-            for (stage, &i) in stages.iter().zip(group) {
-                found(i, self.arrive(*stage, ids[i as usize])?);
+            for ((&spot, &page), &i) in spots.iter().zip(&places).zip(group) {
+                let lookup = match page {
+                    BELOW => Lookup::BELOW,
+                    page => self.arrive(pages, page, spot, ids[i as usize])?,
+                };
+                found(i, lookup);
             }
         }
         Ok(())
     }
 
-    /// The page of a fingerprint, whose first line is asked for.
-    #[inline]
-    fn locate_ahead(&self, fingerprint: Fingerprint) -> Stage {
-        let page = self.starts.last_at_most(fingerprint.hi);
-        if let (Source::Mapped { region, .. }, Some(page)) = (&self.source, page) {
-            prefetch::read(&region[self.page_offset(page) as usize]);
-        }
-        Stage::Located(page)
-    }
-
     /// Reads the first line of the page, and asks for those with the records.
-    #[inline]
-    fn approach(&self, stage: Stage, fingerprint: Fingerprint) -> Result<Stage> {
-        let Stage::Located(Some(page)) = stage else {
-            return Ok(Stage::Done(Lookup::BELOW));
-        };
-        let Source::Mapped { region, checked } = &self.source else {
-            return self.get_in(page, fingerprint).map(Stage::Done);
-        };
-        let view = self.mapped_view(region, checked, page)?;
-        match view.spot(fingerprint) {
-            Some(spot) => {
-                let start = self.page_offset(page) as usize;
-                let (begin, end) = view.bytes_of(spot);
-                prefetch::read(&region[start + begin]);
-                if begin / LINE != end / LINE {
-                    prefetch::read(&region[start + end]);
-                }
-                Ok(Stage::Near(page, spot))
-            }
-            None => self.get_in(page, fingerprint).map(Stage::Done),
+    #[inline(always)]
+    fn approach(&self, pages: Pages<'_>, page: usize, fingerprint: Fingerprint) -> Result<Spot> {
+        let view = self.mapped_view(pages, page)?;
+        let spot = view.spot(fingerprint);
+        let (begin, end) = view.bytes_of(spot);
+        pages.prefetch(self.number_of(page), begin);
+        if begin / LINE != end / LINE {
+            pages.prefetch(self.number_of(page), end);
         }
+        Ok(spot)
     }
 
     /// Reads the records.
-    #[inline]
-    fn arrive(&self, stage: Stage, fingerprint: Fingerprint) -> Result<Lookup> {
-        match (stage, &self.source) {
-            (Stage::Near(page, spot), Source::Mapped { region, checked }) => {
-                let view = self.mapped_view(region, checked, page)?;
-                match view.find_at(spot) {
-                    // The page begins with its top 64 bits: it may stand in an earlier one.
-                    None if view.base_hi() == fingerprint.hi => self.get_in(page, fingerprint),
-                    tick => Ok(Lookup { tick, pages: 1 }),
-                }
-            }
-            (Stage::Done(lookup), _) => Ok(lookup),
-            (Stage::Located(_) | Stage::Near(..), _) => unreachable!("each has been approached"),
+    #[inline(always)]
+    fn arrive(
+        &self,
+        pages: Pages<'_>,
+        page: usize,
+        spot: Spot,
+        fingerprint: Fingerprint,
+    ) -> Result<Lookup> {
+        let bytes = pages.unchecked(self.number_of(page));
+        let view = PageView::trusted(bytes, self.header.shape);
+        match view.find_at(spot, fingerprint.lo) {
+            // The page begins with its top 64 bits: it may stand in an earlier one.
+            None if view.base_hi() == fingerprint.hi => self.get_in(page, fingerprint),
+            tick => Ok(Lookup { tick, pages: 1 }),
         }
     }
+}
+
+/// Adds to `out` those of `asked` that `may_contain` lets through, by what `ask` has found and asked for before.
+#[inline]
+fn sift<P: Copy>(
+    ids: &[Fingerprint],
+    asked: &[u32],
+    out: &mut Vec<u32>,
+    ask: impl Fn(Fingerprint) -> P,
+    may_contain: impl Fn(P, Fingerprint) -> Result<bool>,
+) -> Result<()> {
+    let Some(&first) = asked.first() else { return Ok(()) };
+    let begin = out.len();
+    out.resize(begin + asked.len(), 0);
+    let (kept, mut count) = (&mut out[begin..], 0);
+    let mut places = [ask(ids[first as usize]); AHEAD];
+    for (place, &i) in places.iter_mut().zip(asked) {
+        *place = ask(ids[i as usize]);
+    }
+    for (k, &i) in asked.iter().enumerate() {
+        let place = places[k % AHEAD];
+        if let Some(&ahead) = asked.get(k + AHEAD) {
+            places[k % AHEAD] = ask(ids[ahead as usize]);
+        }
+        kept[count] = i;
+        count += usize::from(may_contain(place, ids[i as usize])?);
+    }
+    out.truncate(begin + count);
+    Ok(())
 }

@@ -1,12 +1,13 @@
 //! Reads a run: does this fingerprint stand here, and with which tick?
 //!
-//! What is read is checked before it is used: a mapped page the first time after opening, remembered
-//! in a bit; a page read by position every time.
+//! What is read is checked before it is used: a mapped page the first time after opening, a page read
+//! by position every time.
 
 use std::path::PathBuf;
 
 use super::directory::Directory;
 use super::filter::{self, Block};
+use super::mapping::{Mapping, Pages};
 use super::open::{read_exact, read_page};
 use super::{BATCH_PAGES, Cursor, RunSpec, Values};
 use crate::error::Result;
@@ -15,9 +16,8 @@ use crate::format::checksum::Salt;
 use crate::format::run::page::PageView;
 use crate::format::run::{Flaw, Footer, Header, PAGE_U64, Page, check};
 use crate::key::Fingerprint;
-use crate::mem::prefetch;
-use crate::sync::{Arc, AtomicU64, Ordering};
-use crate::sys::{File, Region};
+use crate::sync::Arc;
+use crate::sys::File;
 use crate::time::Ticks;
 
 /// How a run's pages are read.
@@ -49,12 +49,7 @@ pub(crate) struct Run {
 
 #[derive(Debug)]
 pub(super) enum Source {
-    Mapped {
-        region: Region,
-        /// A bit for every page of the file: it was checked and found good. Relaxed throughout: the
-        /// bytes do not change, so whoever misses a bit only checks once more.
-        checked: Box<[AtomicU64]>,
-    },
+    Mapped(Mapping),
     Positioned {
         filter: Box<[Block]>,
     },
@@ -114,43 +109,25 @@ impl Run {
         let bytes = match &self.source {
             Source::InOrder => return Ok(true),
             Source::Positioned { filter } => filter[block as usize].bytes(),
-            Source::Mapped { region, checked } => {
+            Source::Mapped(mapping) => {
                 let (page, at) = filter::place_of(block);
-                let offset = (1 + page) * PAGE_U64;
-                let page = self.mapped(region, checked, offset, |page| {
-                    check(page, self.salt, offset, "run filter")
-                })?;
-                filter::block_at(page, at)
+                filter::block_at(self.filter_page(mapping.pages(), page)?, at)
             }
         };
         Ok(filter::may_contain(bytes, fingerprint))
     }
 
-    /// Asks for the cache line that [`Run::filter_may_contain`] will read.
+    /// A page of the filter, mapped, checked.
     #[inline]
-    pub(crate) fn prefetch_filter(&self, fingerprint: Fingerprint) {
-        let block = filter::block_of(fingerprint, self.header.filter_blocks);
-        match &self.source {
-            Source::InOrder => {}
-            Source::Positioned { filter } => prefetch::read(&filter[block as usize]),
-            Source::Mapped { region, .. } => {
-                let (page, at) = filter::place_of(block);
-                prefetch::read(&region[((1 + page) * PAGE_U64) as usize + at]);
-            }
-        }
-    }
-
-    /// Asks for the cache line of the directory at which a search will begin.
-    #[inline]
-    pub(crate) fn prefetch_directory(&self, fingerprint: Fingerprint) {
-        if let Some(start) = self.starts.guess(fingerprint.hi) {
-            prefetch::read(start);
-        }
+    pub(super) fn filter_page<'a>(&self, pages: Pages<'a>, page: u64) -> Result<&'a Page> {
+        pages.get(page as usize, |bytes| {
+            let offset = page * PAGE_U64;
+            Ok(check(bytes, self.salt, offset, "run filter").map_err(|flaw| flaw.of(&self.path))?)
+        })
     }
 
     /// Looks `fingerprint` up.
     #[inline]
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn get(&self, fingerprint: Fingerprint) -> Result<Lookup> {
         match self.starts.last_at_most(fingerprint.hi) {
             Some(page) => self.get_in(page, fingerprint),
@@ -215,7 +192,7 @@ impl Run {
     /// Memory beside the page cache.
     pub(crate) fn memory(&self) -> usize {
         let source = match &self.source {
-            Source::Mapped { checked, .. } => size_of_val(&**checked),
+            Source::Mapped(mapping) => mapping.memory(),
             Source::Positioned { filter } => size_of_val(&**filter),
             Source::InOrder => 0,
         };
@@ -247,7 +224,13 @@ impl Run {
     /// Where data page `page` stands in the file.
     #[inline]
     pub(super) fn page_offset(&self, page: usize) -> u64 {
-        self.header.data_offset() + page as u64 * PAGE_U64
+        self.number_of(page) as u64 * PAGE_U64
+    }
+
+    /// Which page of the file data page `page` is.
+    #[inline]
+    pub(super) fn number_of(&self, page: usize) -> usize {
+        (self.header.data_offset() / PAGE_U64) as usize + page
     }
 
     /// Checks a data page and that it is the one the directory knows.
@@ -272,7 +255,7 @@ impl Run {
         ahead: &'a mut ReadAhead,
     ) -> Result<&'a Page> {
         let bytes = match &self.source {
-            Source::Mapped { region, .. } => &region[self.page_offset(page) as usize..][..PAGE],
+            Source::Mapped(mapping) => return Ok(mapping.pages().unchecked(self.number_of(page))),
             Source::Positioned { .. } | Source::InOrder => {
                 if !(ahead.first..ahead.first + ahead.bytes.len() / PAGE).contains(&page) {
                     let count = (self.starts.len() - page).min(BATCH_PAGES);
@@ -290,24 +273,18 @@ impl Run {
     #[inline]
     fn with_page<T>(&self, page: usize, read: impl FnOnce(PageView<'_>) -> T) -> Result<T> {
         match &self.source {
-            Source::Mapped { region, checked } => {
-                Ok(read(self.mapped_view(region, checked, page)?))
-            }
+            Source::Mapped(mapping) => Ok(read(self.mapped_view(mapping.pages(), page)?)),
             Source::Positioned { .. } | Source::InOrder => self.with_page_read(page, read),
         }
     }
 
     /// A data page of the mapping, checked.
     #[inline]
-    pub(super) fn mapped_view<'a>(
-        &self,
-        region: &'a Region,
-        checked: &[AtomicU64],
-        page: usize,
-    ) -> Result<PageView<'a>> {
-        let offset = self.page_offset(page);
-        let bytes =
-            self.mapped(region, checked, offset, |bytes| self.view(bytes, page).map(drop))?;
+    pub(super) fn mapped_view<'a>(&self, pages: Pages<'a>, page: usize) -> Result<PageView<'a>> {
+        let bytes = pages.get(self.number_of(page), |bytes| {
+            self.view(bytes, page).map_err(|flaw| flaw.of(&self.path))?;
+            Ok(())
+        })?;
         Ok(PageView::trusted(bytes, self.header.shape))
     }
 
@@ -317,24 +294,5 @@ impl Run {
         let bytes = read_page(&*self.file, &self.path, self.page_offset(page))?;
         let view = self.view(&bytes, page).map_err(|flaw| flaw.of(&self.path))?;
         Ok(read(view))
-    }
-
-    /// The mapped page at `offset`, checked by `check` unless it was before.
-    #[inline]
-    fn mapped<'a>(
-        &self,
-        region: &'a Region,
-        checked: &[AtomicU64],
-        offset: u64,
-        check: impl FnOnce(&Page) -> Result<(), Flaw>,
-    ) -> Result<&'a Page> {
-        let at = offset as usize;
-        let page: &Page = region[at..at + PAGE].try_into().expect("a page");
-        let (word, bit) = (at / PAGE / 64, 1 << (at / PAGE % 64));
-        if checked[word].load(Ordering::Relaxed) & bit == 0 {
-            check(page).map_err(|flaw| flaw.of(&self.path))?;
-            checked[word].fetch_or(bit, Ordering::Relaxed);
-        }
-        Ok(page)
     }
 }

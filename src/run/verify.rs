@@ -43,8 +43,8 @@ impl Run {
     }
 
     fn verify_filter(&self, tell: &mut dyn FnMut(Flaw)) -> Result<()> {
-        let pages = self.header.filter_pages();
-        for_each_page(&*self.file, &self.path, PAGE_U64, pages, |page, offset| {
+        let (begin, pages) = (filter::FIRST_PAGE * PAGE_U64, self.header.filter_pages());
+        for_each_page(&*self.file, &self.path, begin, pages, |page, offset| {
             check(page, self.salt, offset, "run filter").unwrap_or_else(&mut *tell);
             Ok(())
         })
@@ -170,7 +170,7 @@ impl FilterPages {
         let block = filter::block_of(fingerprint, run.header.filter_blocks);
         let (number, at) = filter::place_of(block);
         if self.held.as_ref().is_none_or(|&(held, _)| held != number) {
-            let offset = (1 + number) * PAGE_U64;
+            let offset = number * PAGE_U64;
             let page = run.page_at(offset)?;
             let intact = check(&page, run.salt, offset, "run filter").is_ok();
             self.held = Some((number, intact.then_some(page)));

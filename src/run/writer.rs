@@ -221,9 +221,9 @@ impl Stream {
 #[derive(Debug)]
 struct FilterStream {
     blocks: u64,
-    pages: u64,
-    /// The page under way, counted from the filter's first.
+    /// The page of the file that is under way, and the one behind the filter.
     current: u64,
+    end: u64,
     page: Box<Page>,
     out: Stream,
 }
@@ -232,10 +232,10 @@ impl FilterStream {
     fn new(header: &Header) -> FilterStream {
         FilterStream {
             blocks: header.filter_blocks,
-            pages: header.filter_pages(),
-            current: 0,
+            current: filter::FIRST_PAGE,
+            end: filter::FIRST_PAGE + header.filter_pages(),
             page: Box::new([0; PAGE]),
-            out: Stream::new(PAGE_U64),
+            out: Stream::new(filter::FIRST_PAGE * PAGE_U64),
         }
     }
 
@@ -260,7 +260,7 @@ impl FilterStream {
     }
 
     fn finish(&mut self, salt: Salt, file: &dyn File, path: &Path) -> Result<()> {
-        while self.current < self.pages {
+        while self.current < self.end {
             self.close_page(salt, file, path)?;
         }
         self.out.flush(file, path)

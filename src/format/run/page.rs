@@ -110,11 +110,15 @@ impl PageBuilder {
 /// Where in a page a fingerprint stands, if anywhere: among the records of its bucket.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spot {
-    first: u16,
-    count: u16,
-    /// Its distance from the start of the bucket, in halves.
+    first: u32,
+    count: u32,
+    /// The top half of its distance from the start of the bucket.
     hi: u64,
-    lo: u64,
+}
+
+impl Spot {
+    /// Of a fingerprint that is not in the page.
+    pub(crate) const NOWHERE: Spot = Spot { first: 0, count: 0, hi: 0 };
 }
 
 /// A data page whose checksum and counts are known to be right.
@@ -135,7 +139,7 @@ impl<'a> PageView<'a> {
         check(page, salt, offset, "run page")?;
         let view = PageView { page, shape };
         let count = view.count();
-        let counted: usize = (0..4).map(|i| nibble_sum(view.nibbles(i))).sum();
+        let counted: usize = byte_sum((0..4).map(|i| nibble_pairs(view.nibbles(i))).sum());
         if count == 0 || count > shape.capacity() || count != counted {
             let expected = format!("1 to {}, the {counted} of its buckets", shape.capacity());
             return Err(Flaw::new(
@@ -164,39 +168,41 @@ impl<'a> PageView<'a> {
     /// The tick of `fingerprint`, if it is in this page.
     #[inline]
     pub(crate) fn find(self, fingerprint: Fingerprint) -> Option<u8> {
-        self.spot(fingerprint).and_then(|spot| self.find_at(spot))
+        self.find_at(self.spot(fingerprint), fingerprint.lo)
     }
 
     /// Where in this page `fingerprint` stands, if anywhere. Reads the first cache line only.
-    #[inline]
-    pub(crate) fn spot(self, fingerprint: Fingerprint) -> Option<Spot> {
-        let delta = fingerprint.hi.checked_sub(self.base_hi())?;
-        let (bucket, hi) = self.shape.place(delta)?;
-        let word = self.nibbles(bucket as usize / 16);
-        let shift = bucket % 16 * 4;
-        let mut first = nibble_sum(word & ((1 << shift) - 1));
-        for earlier in 0..bucket as usize / 16 {
-            first += nibble_sum(self.nibbles(earlier));
-        }
-        let count = (word >> shift & 15) as usize;
-        Some(Spot { first: first as u16, count: count as u16, hi, lo: fingerprint.lo })
+    #[inline(always)]
+    pub(crate) fn spot(self, fingerprint: Fingerprint) -> Spot {
+        let Some(delta) = fingerprint.hi.checked_sub(self.base_hi()) else { return Spot::NOWHERE };
+        let Some((bucket, hi)) = self.shape.place(delta) else { return Spot::NOWHERE };
+        let (word, shift) = (bucket / 16, bucket % 16 * 4);
+        // All four words, masked: how many there are before is what no processor foretells.
+        let pairs = (0..4).map(|i| {
+            let whole = u64::from(i < word).wrapping_neg();
+            let part = u64::from(i == word).wrapping_neg() & ((1 << shift) - 1);
+            nibble_pairs(self.nibbles(i as usize) & (whole | part))
+        });
+        let first = byte_sum(pairs.sum()) as u32;
+        let count = (self.nibbles(word as usize) >> shift & 15) as u32;
+        Spot { first, count, hi }
     }
 
     /// The bytes of the page that [`PageView::find_at`] will read, from the first to the last.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bytes_of(self, spot: Spot) -> (usize, usize) {
-        let (first, count) = (usize::from(spot.first), usize::from(spot.count));
+        let (first, count) = (spot.first as usize, spot.count as usize);
         let [begin, end] = [first, first + count].map(|index| self.shape.position(index).0);
         (begin, end.min(PAGE - 1))
     }
 
-    /// The tick of the fingerprint whose spot in this page this is, if it is there.
-    #[inline]
-    pub(crate) fn find_at(self, spot: Spot) -> Option<u8> {
-        let (first, count) = (usize::from(spot.first), usize::from(spot.count));
+    /// The tick of the fingerprint with this spot and lower half, if it is in this page.
+    #[inline(always)]
+    pub(crate) fn find_at(self, spot: Spot, lo: u64) -> Option<u8> {
+        let (first, count) = (spot.first as usize, spot.count as usize);
         (first..first + count)
             .map(|index| self.record(index))
-            .find(|record| (record.hi, record.lo) == (spot.hi, spot.lo))
+            .find(|record| (record.hi, record.lo) == (spot.hi, lo))
             .map(|record| record.tick)
     }
 
@@ -304,9 +310,15 @@ impl Packed {
     }
 }
 
-/// The sum of the 16 nibbles of a word.
+/// The sums of the nibbles of each byte.
 #[inline]
-fn nibble_sum(word: u64) -> usize {
-    let pairs = (word & 0x0f0f_0f0f_0f0f_0f0f) + (word >> 4 & 0x0f0f_0f0f_0f0f_0f0f);
-    (pairs.wrapping_mul(0x0101_0101_0101_0101) >> 56) as usize
+fn nibble_pairs(word: u64) -> u64 {
+    (word & 0x0f0f_0f0f_0f0f_0f0f) + (word >> 4 & 0x0f0f_0f0f_0f0f_0f0f)
+}
+
+/// The sum of the bytes of a word.
+#[inline]
+fn byte_sum(bytes: u64) -> usize {
+    let pairs = (bytes & 0x00ff_00ff_00ff_00ff) + (bytes >> 8 & 0x00ff_00ff_00ff_00ff);
+    (pairs.wrapping_mul(0x0001_0001_0001_0001) >> 48) as usize
 }

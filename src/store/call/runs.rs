@@ -159,8 +159,15 @@ impl Look<'_> {
         Ok(self.tally.found > before)
     }
 
+    /// Without a branch on a verdict, which no processor foretells.
     fn retain_new(&self, indices: &mut Vec<u32>) {
-        indices.retain(|&i| self.verdicts[i as usize] == Verdict::New);
+        let mut count = 0;
+        for k in 0..indices.len() {
+            let i = indices[k];
+            indices[count] = i;
+            count += usize::from(self.verdicts[i as usize].is_new());
+        }
+        indices.truncate(count);
     }
 }
 
