@@ -140,7 +140,7 @@ pub(crate) trait Sealed: fmt::Debug + Send + Sync {
     fn memory(&self) -> usize;
 
     /// Adds to `out` those of the indices `asked` whose ids it may have a record of: in memory, or by one cache
-    /// line each. Those that are left out are not here, for certain.
+    /// line each. Those that are left out are not here, for certain. After an error what it added is of no use.
     fn sift(&self, ids: &[Fingerprint], asked: &[u32], out: &mut Vec<u32>) -> Result<()>;
 
     /// Looks up those of `ids` that stand at the indices `asked`.

@@ -6,15 +6,12 @@
 //! 16: the filters in front of the runs use `lo` itself, and with the same bits their false
 //! positives would be this one's too.
 
-use crate::format::run::{BLOCK, BLOCKS_PER_PAGE, Page};
+use crate::format::run::{BLOCK, BLOCKS_PER_PAGE, FILTER_PAGE, Page};
 use crate::key::Fingerprint;
 use crate::planted::{Bug, planted};
 
 /// 2^64 divided by the golden ratio, made odd: spreads `lo` before its bits are taken.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// The page of the file with which the filter begins: before it is the header's.
-pub(super) const FIRST_PAGE: u64 = 1;
 
 const WORDS: usize = BLOCK / 8;
 
@@ -57,7 +54,7 @@ pub(crate) fn block_of(fingerprint: Fingerprint, blocks: u64) -> u64 {
 /// The page of the file, and the byte in it, at which a block stands.
 #[inline]
 pub(super) fn place_of(block: u64) -> (u64, usize) {
-    (FIRST_PAGE + block / BLOCKS_PER_PAGE, (block % BLOCKS_PER_PAGE) as usize * BLOCK)
+    (FILTER_PAGE + block / BLOCKS_PER_PAGE, (block % BLOCKS_PER_PAGE) as usize * BLOCK)
 }
 
 /// The number of the bit that a fingerprint has in each word of its block. Callers shift by it modulo 64.

@@ -1,4 +1,4 @@
-//! Runs for benches: plain numbers in and out.
+//! Runs for benches.
 
 use std::path::Path;
 

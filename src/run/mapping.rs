@@ -76,3 +76,39 @@ impl<'a> Pages<'a> {
         prefetch::read(&self.pages[page][at]);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn each_page_is_checked_until_it_was_good_once() {
+        const PAGES: usize = 130;
+        let mapping = Mapping::new(Region::from(vec![7; PAGES * PAGE]));
+        let pages = mapping.pages();
+        let asked = Cell::new(0);
+        let check = |good| {
+            let asked = &asked;
+            move |page: &Page| {
+                assert_eq!(page[9], 7);
+                asked.set(asked.get() + 1);
+                let bad =
+                    || Error::io("read", std::path::Path::new("x"), std::io::Error::other("bad"));
+                if good { Ok(()) } else { Err(bad()) }
+            }
+        };
+        // In steps that meet every bit of a word, and words in turn.
+        for page in (0..PAGES).map(|k| k * 37 % PAGES) {
+            let before = asked.get();
+            assert!(pages.get(page, check(false)).is_err());
+            assert!(pages.get(page, check(true)).is_ok());
+            assert_eq!(asked.get(), before + 2, "page {page}");
+            assert!(pages.get(page, check(false)).is_ok(), "page {page} was checked");
+            assert_eq!(asked.get(), before + 2);
+        }
+        assert_eq!(mapping.memory(), 3 * 8);
+    }
+}

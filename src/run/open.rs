@@ -10,7 +10,9 @@ use super::mapping::Mapping;
 use super::reader::Source;
 use super::{BATCH_PAGES, ReadMode, Run, filter};
 use crate::error::{Error, Result};
-use crate::format::run::{Flaw, Footer, Header, PAGE_U64, Page, STARTS_PER_PAGE, check};
+use crate::format::run::{
+    FILTER_PAGE, Flaw, Footer, Header, PAGE_U64, Page, STARTS_PER_PAGE, check,
+};
 use crate::format::{PAGE, StoreId, VERSION, u64_at};
 use crate::sys::{File, read_exact_at};
 
@@ -128,7 +130,7 @@ fn open_directory(
 
 fn open_filter(file: &dyn File, path: &Path, header: &Header) -> Result<Box<[Block]>> {
     let mut blocks = Vec::with_capacity(header.filter_blocks as usize);
-    let begin = filter::FIRST_PAGE * PAGE_U64;
+    let begin = FILTER_PAGE * PAGE_U64;
     for_each_page(file, path, begin, header.filter_pages(), |page, offset| {
         check(page, header.salt(), offset, "run filter")?;
         let left = header.filter_blocks as usize - blocks.len();

@@ -224,13 +224,13 @@ impl Run {
     /// Where data page `page` stands in the file.
     #[inline]
     pub(super) fn page_offset(&self, page: usize) -> u64 {
-        self.number_of(page) as u64 * PAGE_U64
+        self.header.data_offset() + page as u64 * PAGE_U64
     }
 
-    /// Which page of the file data page `page` is.
+    /// Which page of the file data page `page` is, of a mapped run: so it fits.
     #[inline]
     pub(super) fn number_of(&self, page: usize) -> usize {
-        (self.header.data_offset() / PAGE_U64) as usize + page
+        (self.page_offset(page) / PAGE_U64) as usize
     }
 
     /// Checks a data page and that it is the one the directory knows.

@@ -114,10 +114,11 @@ fn assert_each_is_found(run: &Run, ids: &[Fingerprint]) {
     run.get_each(ids, &asked, |i, lookup| found.push((i, lookup))).unwrap();
     let alone = asked.iter().map(|&i| (i, run.get(ids[i as usize]).unwrap()));
     assert_eq!(found, alone.collect::<Vec<_>>());
-    let mut maybe = Vec::new();
+    let mut maybe = vec![u32::MAX];
     run.filter_each(ids, &asked, &mut maybe).unwrap();
     let alone = asked.iter().filter(|&&i| run.filter_may_contain(ids[i as usize]).unwrap());
-    assert_eq!(maybe, alone.copied().collect::<Vec<_>>());
+    let expected: Vec<_> = [u32::MAX].into_iter().chain(alone.copied()).collect();
+    assert_eq!(maybe, expected, "behind what was there before");
 }
 
 /// Everything a run answers, against the records it was made of.
@@ -281,6 +282,11 @@ fn two_million_ids_take_16_5_bytes_each_and_one_page_a_hit() {
         let passed = absent.filter(|&f| run.filter_may_contain(f).unwrap()).count();
         let rate = passed as f64 / 200_000.0;
         assert!((0.005..0.013).contains(&rate), "{rate} false positives");
+        // Over many pages of the filter, and in numbers that fill the groups and do not.
+        let ids: Vec<_> = (1_999_000..2_001_000).map(spread).map(Fingerprint::from_u128).collect();
+        for n in [0, 1, 31, 32, 33, 64, 65, 2_000] {
+            assert_each_is_found(&run, &ids[ids.len() - n..]);
+        }
         let memory = run.memory() as f64 / 2e6;
         assert!(memory < if mode == ReadMode::Mapped { 0.04 } else { 1.4 }, "{memory} bytes an id");
     }
@@ -313,10 +319,23 @@ fn ten_million_ids_take_16_bytes_each() {
 fn every_flipped_byte_is_seen() {
     let records = sorted_spread(300);
     let (bytes, _) = write(records.iter().copied(), 300);
+    let ids: Vec<_> = records.iter().map(|&(bits, _)| Fingerprint::from_u128(bits)).collect();
+    let asked: Vec<u32> = (0..ids.len() as u32).collect();
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1 << (at % 8);
         let mode = MODES[at / 8 % 2];
+        // Of runs that nothing else has been read of, and so none of it checked.
+        for mode in MODES {
+            let Ok(run) = open(&damaged, mode) else { continue };
+            let mut maybe = Vec::new();
+            let sifted = run.filter_each(&ids, &asked, &mut maybe);
+            assert!(sifted.is_err() || maybe == asked, "byte {at}");
+            let mut ticks = Vec::new();
+            let looked = run.get_each(&ids, &asked, |_, lookup| ticks.push(lookup.tick));
+            let written = records.iter().map(|&(_, tick)| Some(tick));
+            assert!(looked.is_err() || ticks.iter().copied().eq(written), "byte {at}");
+        }
         match open(&damaged, mode) {
             Err(Error::Corrupt(damage)) => assert_eq!(damage.path, Path::new("7.run")),
             Err(other) => panic!("byte {at}: {other}"),
@@ -445,6 +464,8 @@ fn a_run_opened_in_order_gives_all_records_and_holds_no_filter() {
     let (bits, tick) = records[77];
     assert!(run.filter_may_contain(Fingerprint::from_u128(bits ^ 1)).unwrap());
     assert_eq!(run.get(Fingerprint::from_u128(bits)).unwrap().tick, Some(tick));
+    let ids: Vec<_> = (19_950..20_050).map(spread).map(Fingerprint::from_u128).collect();
+    assert_each_is_found(&run, &ids);
     assert!(run.memory() < 20_000);
     assert_eq!(damages(&run), []);
 }

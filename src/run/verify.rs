@@ -4,7 +4,9 @@ use super::cursor::follows;
 use super::open::{for_each_page, read_page};
 use super::{Record, Run, filter};
 use crate::error::{Corruption, Error, Result};
-use crate::format::run::{Flaw, Footer, Header, PAGE_U64, Page, STARTS_PER_PAGE, check};
+use crate::format::run::{
+    FILTER_PAGE, Flaw, Footer, Header, PAGE_U64, Page, STARTS_PER_PAGE, check,
+};
 use crate::format::u64_at;
 use crate::key::Fingerprint;
 
@@ -43,7 +45,7 @@ impl Run {
     }
 
     fn verify_filter(&self, tell: &mut dyn FnMut(Flaw)) -> Result<()> {
-        let (begin, pages) = (filter::FIRST_PAGE * PAGE_U64, self.header.filter_pages());
+        let (begin, pages) = (FILTER_PAGE * PAGE_U64, self.header.filter_pages());
         for_each_page(&*self.file, &self.path, begin, pages, |page, offset| {
             check(page, self.salt, offset, "run filter").unwrap_or_else(&mut *tell);
             Ok(())

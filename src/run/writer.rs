@@ -14,7 +14,9 @@ use super::{BATCH_PAGES, Record, RunSpec, RunSummary, filter};
 use crate::error::{Error, Result};
 use crate::format::checksum::Salt;
 use crate::format::run::page::PageBuilder;
-use crate::format::run::{BLOCK, Footer, Header, PAGE_U64, Page, STARTS_PER_PAGE, Shape, seal};
+use crate::format::run::{
+    BLOCK, FILTER_PAGE, Footer, Header, PAGE_U64, Page, STARTS_PER_PAGE, Shape, seal,
+};
 use crate::format::{PAGE, put_u64};
 use crate::key::Fingerprint;
 use crate::planted::{Bug, planted};
@@ -232,10 +234,10 @@ impl FilterStream {
     fn new(header: &Header) -> FilterStream {
         FilterStream {
             blocks: header.filter_blocks,
-            current: filter::FIRST_PAGE,
-            end: filter::FIRST_PAGE + header.filter_pages(),
+            current: FILTER_PAGE,
+            end: FILTER_PAGE + header.filter_pages(),
             page: Box::new([0; PAGE]),
-            out: Stream::new(filter::FIRST_PAGE * PAGE_U64),
+            out: Stream::new(FILTER_PAGE * PAGE_U64),
         }
     }
 

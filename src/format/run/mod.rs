@@ -32,6 +32,8 @@ pub(crate) const MAGIC: [u8; 8] = *b"FSRUN\0\0\x01";
 pub(crate) const SUM_AT: usize = PAGE - 8;
 /// Bytes of a filter block.
 pub(crate) const BLOCK: usize = 64;
+/// The page with which the filter begins: before it is the header.
+pub(crate) const FILTER_PAGE: u64 = 1;
 /// Filter blocks of a filter page.
 pub(crate) const BLOCKS_PER_PAGE: u64 = 63;
 /// Entries of a directory page.
@@ -134,7 +136,7 @@ impl Header {
 
     /// Where the first data page stands. [`Header::decode`] has seen that it fits.
     pub(crate) fn data_offset(&self) -> u64 {
-        (1 + self.filter_pages()) * PAGE_U64
+        (FILTER_PAGE + self.filter_pages()) * PAGE_U64
     }
 
     pub(crate) fn encode(&self) -> Page {

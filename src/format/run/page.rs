@@ -139,7 +139,7 @@ impl<'a> PageView<'a> {
         check(page, salt, offset, "run page")?;
         let view = PageView { page, shape };
         let count = view.count();
-        let counted: usize = byte_sum((0..4).map(|i| nibble_pairs(view.nibbles(i))).sum());
+        let counted = byte_sum((0..4).map(|i| nibble_pairs(view.nibbles(i))).sum());
         if count == 0 || count > shape.capacity() || count != counted {
             let expected = format!("1 to {}, the {counted} of its buckets", shape.capacity());
             return Err(Flaw::new(
@@ -171,7 +171,8 @@ impl<'a> PageView<'a> {
         self.find_at(self.spot(fingerprint), fingerprint.lo)
     }
 
-    /// Where in this page `fingerprint` stands, if anywhere. Reads the first cache line only.
+    /// Where in this page `fingerprint` stands, if anywhere. Reads the first cache line only. Always inlined, as
+    /// what follows: why, is told where many are looked up.
     #[inline(always)]
     pub(crate) fn spot(self, fingerprint: Fingerprint) -> Spot {
         let Some(delta) = fingerprint.hi.checked_sub(self.base_hi()) else { return Spot::NOWHERE };
@@ -196,7 +197,7 @@ impl<'a> PageView<'a> {
         (begin, end.min(PAGE - 1))
     }
 
-    /// The tick of the fingerprint with this spot and lower half, if it is in this page.
+    /// The tick of the fingerprint whose spot in this page, and whose lower half, these are, if it is there.
     #[inline(always)]
     pub(crate) fn find_at(self, spot: Spot, lo: u64) -> Option<u8> {
         let (first, count) = (spot.first as usize, spot.count as usize);

@@ -53,7 +53,7 @@ impl Core {
         tally: &mut Tally,
     ) -> Result<()> {
         let Scratch { maybe, looked, .. } = scratch;
-        maybe.retain(|&i| verdicts[i as usize] == Verdict::New);
+        retain_new(maybe, verdicts);
         let asked = maybe.len() as u64;
         if planted(Bug::FilterDecides) {
             for &i in &*maybe {
@@ -159,16 +159,20 @@ impl Look<'_> {
         Ok(self.tally.found > before)
     }
 
-    /// Without a branch on a verdict, which no processor foretells.
     fn retain_new(&self, indices: &mut Vec<u32>) {
-        let mut count = 0;
-        for k in 0..indices.len() {
-            let i = indices[k];
-            indices[count] = i;
-            count += usize::from(self.verdicts[i as usize].is_new());
-        }
-        indices.truncate(count);
+        retain_new(indices, self.verdicts);
     }
+}
+
+/// Keeps the indices of ids that are new so far. Without a branch on a verdict, which no processor foretells.
+fn retain_new(indices: &mut Vec<u32>, verdicts: &[Verdict]) {
+    let mut count = 0;
+    for k in 0..indices.len() {
+        let i = indices[k];
+        indices[count] = i;
+        count += usize::from(verdicts[i as usize].is_new());
+    }
+    indices.truncate(count);
 }
 
 /// The runs that the system was told of for one step, and their reads that are under way.
