@@ -41,8 +41,9 @@ pub(super) struct Id {
     pub(super) durable: bool,
     /// Whether it was to be forgotten, so that it is no witness of the order of the log.
     pub(super) meddled: bool,
-    /// In this life: the line that first began to bring it in, and the first that acknowledged it.
+    /// The line that first began to bring it in: of this life, or where it may be there since before, of that one.
     pub(super) begun: u64,
+    /// In this life: the line that first acknowledged it, and when.
     pub(super) acked: u64,
     pub(super) acked_at: Micros,
 }
@@ -72,7 +73,10 @@ impl Ids {
         self.synced = synced;
         for id in &self.at_risk {
             let id = self.known.get_mut(id).expect("it is at risk");
-            (id.begun, id.acked) = (0, 0);
+            id.acked = 0;
+            if id.firm == 0 && !id.doubtful {
+                id.begun = 0;
+            }
         }
         (self.newest_kept, self.oldest_lost) = (None, None);
     }
@@ -151,7 +155,7 @@ impl Ids {
             format!("id {number:#x} was forgotten: it is new")
         })?;
         if id.doubtful {
-            id.since = span.since;
+            (id.since, id.begun) = (span.since, span.begun);
         }
         id.won = true;
         id.confirm(span, synced);

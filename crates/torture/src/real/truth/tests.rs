@@ -62,6 +62,28 @@ fn a_cut_leaves_a_prefix() {
     told(Durability::Buffered, &both, &[(7, Absent), (9, Known)]).unwrap();
 }
 
+/// A call of unknown fate in a life before may have brought it in, before all of this life's.
+#[test]
+fn what_may_be_there_from_a_life_before_is_no_witness_of_this_ones_order() {
+    let two_lives = |verdict: &str| {
+        let mut truth = Truth::new(None, false);
+        let lines = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect::<Vec<_>>();
+        truth.begin_life(&setting(Durability::Buffered));
+        let first = lines(&["begin 1 1 insert 9+1"]);
+        truth.end_life(&first, End::Death, &mut Counts::default())?;
+        truth.begin_life(&setting(Durability::Buffered));
+        let again = lines(&[ONE[0], ONE[1], "begin 2 30 insert 9+1", verdict]);
+        truth.end_life(&again, End::Cut(1_000), &mut Counts::default())?;
+        let line = truth.next_line();
+        truth.ids.found(7, Absent, line, 2_000)?;
+        truth.ids.found(9, Known, line, 2_000)?;
+        truth.judge_cut()
+    };
+    two_lives("end 2 40 verdicts D").unwrap();
+    // It was not there before.
+    assert_wrong(two_lives("end 2 40 verdicts N"), "a hole");
+}
+
 #[test]
 fn an_interval_loses_no_more_than_it_says() {
     let every = Durability::Interval(std::time::Duration::from_micros(100));
