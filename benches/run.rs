@@ -30,6 +30,11 @@ fn spread(n: u64) -> u128 {
     u128::from(half(2 * n + 1)) << 64 | u128::from(half(2 * n + 2))
 }
 
+/// The `i`th probe of a set of `RECORDS` numbers that begins with number `from`, in no order.
+fn scattered(from: u64, i: u64) -> u128 {
+    spread(from + i.wrapping_mul(7_919) % RECORDS)
+}
+
 fn sorted(numbers: impl Iterator<Item = u64>) -> Vec<(u128, u8)> {
     let mut records: Vec<_> = numbers.map(|n| (spread(n), n as u8)).collect();
     records.sort_unstable();
@@ -52,9 +57,7 @@ fn runs(c: &mut Criterion) {
     let bytes = write(create(&path), &path, &records).expect("a run");
     println!("{:.3} bytes an id", bytes as f64 / RECORDS as f64);
     group.throughput(Throughput::Elements(PROBES));
-    let some = |from: u64, turn: u64| {
-        (0..PROBES).map(move |i| spread(from + (turn * PROBES + i).wrapping_mul(7_919) % RECORDS))
-    };
+    let some = |from, turn: u64| (0..PROBES).map(move |i| scattered(from, turn * PROBES + i));
     for mode in [ReadMode::Mapped, ReadMode::Positioned] {
         let run = BenchRun::open(open(&path), &path, mode).expect("the run");
         let mut turn = 0;
@@ -92,9 +95,9 @@ fn runs(c: &mut Criterion) {
 
 /// Batches of present and of absent ids.
 fn batches(group: &mut BenchmarkGroup<'_, WallTime>, run: &BenchRun) {
-    let some = |from: u64| {
-        let id = |i: u64| Fingerprint::from_u128(spread(from + i.wrapping_mul(7_919) % RECORDS));
-        (0..BATCH as u64 * BATCHES).map(id).collect::<Vec<_>>()
+    let some = |from| -> Vec<_> {
+        let ids = (0..BATCH as u64 * BATCHES).map(|i| scattered(from, i));
+        ids.map(Fingerprint::from_u128).collect()
     };
     let (present, absent) = (some(0), some(RECORDS));
     let asked: Vec<u32> = (0..BATCH as u32).collect();

@@ -25,10 +25,8 @@ impl Run {
 
     /// Tells of the data pages of the fingerprints at the indices `asked`. Returns how many reads that are.
     pub(crate) fn announce_pages(&self, ids: &[Fingerprint], asked: &[u32]) -> usize {
-        let first = self.header.data_offset() / PAGE_U64;
         let page = |&i: &u32| {
-            let page = self.starts.last_at_most(ids[i as usize].hi)?;
-            Some(first + page as u64)
+            self.starts.last_at_most(ids[i as usize].hi).map(|page| self.number_of(page))
         };
         self.announce(asked.iter().filter_map(page), 0)
     }

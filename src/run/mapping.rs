@@ -16,7 +16,7 @@ pub(super) struct Mapping {
     checked: Box<[AtomicU64]>,
 }
 
-/// The pages of a mapping, for many looks.
+/// The pages of a mapping, for many looks. They are told by their number in the file, of which all are in memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pages<'a> {
     pages: &'a [Page],
@@ -46,9 +46,10 @@ impl<'a> Pages<'a> {
     #[inline]
     pub(super) fn get(
         self,
-        page: usize,
+        page: u64,
         check: impl FnOnce(&Page) -> Result<()>,
     ) -> Result<&'a Page> {
+        let page = page as usize;
         let bytes = &self.pages[page];
         if self.checked[page / 64].load(Ordering::Relaxed) >> (page % 64) & 1 == 0 {
             self.check_first(page, check)?;
@@ -66,14 +67,14 @@ impl<'a> Pages<'a> {
 
     /// A page of the file as it is there: for whoever has checked it, or will.
     #[inline]
-    pub(super) fn unchecked(self, page: usize) -> &'a Page {
-        &self.pages[page]
+    pub(super) fn unchecked(self, page: u64) -> &'a Page {
+        &self.pages[page as usize]
     }
 
     /// Asks for the cache line of a page that has byte `at`.
     #[inline]
-    pub(super) fn prefetch(self, page: usize, at: usize) {
-        prefetch::read(&self.pages[page][at]);
+    pub(super) fn prefetch(self, page: u64, at: usize) {
+        prefetch::read(&self.pages[page as usize][at]);
     }
 }
 
@@ -86,8 +87,8 @@ mod tests {
 
     #[test]
     fn each_page_is_checked_until_it_was_good_once() {
-        const PAGES: usize = 130;
-        let mapping = Mapping::new(Region::from(vec![7; PAGES * PAGE]));
+        const PAGES: u64 = 130;
+        let mapping = Mapping::new(Region::from(vec![7; PAGES as usize * PAGE]));
         let pages = mapping.pages();
         let asked = Cell::new(0);
         let check = |good| {

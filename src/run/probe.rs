@@ -42,7 +42,7 @@ impl Run {
                 let pages = mapping.pages();
                 let ask = |id| {
                     let (page, at) = filter::place_of(filter::block_of(id, blocks));
-                    pages.prefetch(page as usize, at);
+                    pages.prefetch(page, at);
                     (page, at)
                 };
                 sift(ids, asked, out, ask, |(page, at), id| {

@@ -120,7 +120,7 @@ impl Run {
     /// A page of the filter, mapped, checked.
     #[inline]
     pub(super) fn filter_page<'a>(&self, pages: Pages<'a>, page: u64) -> Result<&'a Page> {
-        pages.get(page as usize, |bytes| {
+        pages.get(page, |bytes| {
             let offset = page * PAGE_U64;
             Ok(check(bytes, self.salt, offset, "run filter").map_err(|flaw| flaw.of(&self.path))?)
         })
@@ -227,10 +227,10 @@ impl Run {
         self.header.data_offset() + page as u64 * PAGE_U64
     }
 
-    /// Which page of the file data page `page` is, of a mapped run: so it fits.
+    /// Which page of the file data page `page` is.
     #[inline]
-    pub(super) fn number_of(&self, page: usize) -> usize {
-        (self.page_offset(page) / PAGE_U64) as usize
+    pub(super) fn number_of(&self, page: usize) -> u64 {
+        self.page_offset(page) / PAGE_U64
     }
 
     /// Checks a data page and that it is the one the directory knows.
@@ -254,8 +254,8 @@ impl Run {
         page: usize,
         ahead: &'a mut ReadAhead,
     ) -> Result<&'a Page> {
-        let bytes = match &self.source {
-            Source::Mapped(mapping) => return Ok(mapping.pages().unchecked(self.number_of(page))),
+        match &self.source {
+            Source::Mapped(mapping) => Ok(mapping.pages().unchecked(self.number_of(page))),
             Source::Positioned { .. } | Source::InOrder => {
                 if !(ahead.first..ahead.first + ahead.bytes.len() / PAGE).contains(&page) {
                     let count = (self.starts.len() - page).min(BATCH_PAGES);
@@ -264,10 +264,9 @@ impl Run {
                     let offset = self.page_offset(page);
                     read_exact(&*self.file, &self.path, &mut ahead.bytes, offset)?;
                 }
-                &ahead.bytes[(page - ahead.first) * PAGE..][..PAGE]
+                Ok(&ahead.bytes.as_chunks().0[page - ahead.first])
             }
-        };
-        Ok(bytes.try_into().expect("a page"))
+        }
     }
 
     #[inline]

@@ -185,8 +185,7 @@ impl<'a> PageView<'a> {
             nibble_pairs(self.nibbles(i as usize) & (whole | part))
         });
         let first = byte_sum(pairs.sum()) as u32;
-        let count = (self.nibbles(word as usize) >> shift & 15) as u32;
-        Spot { first, count, hi }
+        Spot { first, count: u32::from(self.in_bucket(bucket)), hi }
     }
 
     /// The bytes of the page that [`PageView::find_at`] will read, from the first to the last.

@@ -95,7 +95,7 @@ impl Look<'_> {
             candidates.clear();
             self.sift(run, maybe, candidates)?;
             if self.find(run, candidates, found)? {
-                self.retain_new(maybe);
+                retain_new(maybe, self.verdicts);
             }
         }
         Ok(())
@@ -129,10 +129,10 @@ impl Look<'_> {
             let end = ends.pop_front().expect("a run is sifted before it is looked into");
             asked.clear();
             asked.extend_from_slice(&candidates[from..end]);
-            self.retain_new(asked);
+            retain_new(asked, self.verdicts);
             from = end;
             if self.find(run, asked, found)? {
-                self.retain_new(maybe);
+                retain_new(maybe, self.verdicts);
             }
         }
         Ok(())
@@ -157,10 +157,6 @@ impl Look<'_> {
             }
         }
         Ok(self.tally.found > before)
-    }
-
-    fn retain_new(&self, indices: &mut Vec<u32>) {
-        retain_new(indices, self.verdicts);
     }
 }
 

@@ -72,11 +72,7 @@ impl Ids {
     pub(super) fn begin_life(&mut self, synced: bool) {
         self.synced = synced;
         for id in &self.at_risk {
-            let id = self.known.get_mut(id).expect("it is at risk");
-            id.acked = 0;
-            if id.firm == 0 && !id.doubtful {
-                id.begun = 0;
-            }
+            self.known.get_mut(id).expect("it is at risk").acked = 0;
         }
         (self.newest_kept, self.oldest_lost) = (None, None);
     }
